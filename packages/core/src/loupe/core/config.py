@@ -1,0 +1,89 @@
+"""One way from a YAML file and `key=value` words to a typed dataclass, for every stage.
+
+OmegaConf does the typing; what is added here are messages that name the nearest valid key, and refusal of whatever a
+dataclass does not know. A hand-written YAML holds only what differs from the defaults; `to_yaml` writes the whole.
+"""
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from loupe.core.errors import ConfigError, MissingFileError
+
+T = TypeVar("T")
+
+
+def load_config(schema: type[T], path: Path | str | None = None, overrides: Sequence[str] = ()) -> T:
+    """Instance of the dataclass `schema`: defaults, then the YAML file, then `key=value` overrides, in that order.
+
+    Raises MissingFileError where the file is not there, ConfigError for an unknown key, a wrong type or broken YAML.
+    """
+    node = OmegaConf.structured(schema)
+    if path is not None:
+        node = _merge(schema, node, _read_yaml(Path(path)), source=str(path))
+    for word in overrides:
+        if "=" not in word or word.startswith("="):
+            raise ConfigError(f"got the override {word!r}; wanted key=value, for example trainer.max_steps=20")
+        node = _merge(schema, node, _dotted(word), source=f"override {word!r}")
+    try:
+        return OmegaConf.to_object(node)  # type: ignore[return-value]
+    except OmegaConfBaseException as error:
+        raise ConfigError(_first_line(error)) from error
+
+
+def to_yaml(config: Any) -> str:
+    """The whole configuration as YAML, defaults included, in the order of its fields."""
+    return OmegaConf.to_yaml(OmegaConf.structured(config))
+
+
+def _read_yaml(path: Path) -> DictConfig:
+    if not path.is_file():
+        raise MissingFileError(f"no config file {path}; give the path of a YAML file, for example configs/pocket/sft.yaml")
+    try:
+        node = OmegaConf.load(path)
+    except (YAMLError, OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not readable YAML: {_first_line(error)}") from error
+    if not isinstance(node, DictConfig):
+        raise ConfigError(f"{path} holds a {type(node).__name__}; wanted key: value lines")
+    return node
+
+
+def _dotted(word: str) -> DictConfig:
+    try:
+        return OmegaConf.from_dotlist([word])
+    except (YAMLError, OmegaConfBaseException) as error:
+        raise ConfigError(f"cannot read the override {word!r}: {_first_line(error)}") from error
+
+
+def _merge(schema: type, node: DictConfig, part: DictConfig, *, source: str) -> DictConfig:
+    _refuse_unknown(schema, part, source=source, prefix="")
+    try:
+        return OmegaConf.merge(node, part)  # type: ignore[return-value]
+    except OmegaConfBaseException as error:
+        key = getattr(error, "full_key", None) or "?"
+        raise ConfigError(f"{source}: {key}: {_first_line(error)}") from error
+
+
+def _refuse_unknown(schema: type, part: DictConfig, *, source: str, prefix: str) -> None:
+    """Unknown keys, at any depth that is typed; a `dict` field (such as `trainer`) takes any key."""
+    known = {item.name for item in fields(schema)}  # type: ignore[arg-type]
+    types = get_type_hints(schema)
+    for key in part:
+        name = str(key)
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {prefix}{near[0]}?" if near else f"valid keys: {', '.join(sorted(known))}"
+            raise ConfigError(f"{source}: unknown key {prefix}{name}; {hint}")
+        child = part._get_node(key)  # noqa: SLF001 - the plain item would resolve interpolations too early
+        if is_dataclass(types[name]) and isinstance(child, DictConfig):
+            _refuse_unknown(types[name], child, source=source, prefix=f"{prefix}{name}.")  # type: ignore[arg-type]
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -1,0 +1,173 @@
+"""The records that travel between packages: what an image is labelled with, and what happened when an agent looked at it.
+
+All are frozen, hold plain values only, and go to and from JSON by `to_json` and `from_json`, so that every file that
+a stage writes can be read by the next one, by pandas, or by a person.
+"""
+
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any, Self
+
+from loupe.core.answer import Answer
+
+Box = tuple[float, float, float, float]
+"""[x1, y1, x2, y2], normalised to [0, 1], top left and bottom right corner."""
+
+WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
+
+DISTORTION_CLASSES = ("noise", "blur", "compression", "darken", "brighten", "pixelate")
+SEVERITIES = ("slight", "moderate", "obvious", "serious", "catastrophic")
+"""Severity words of level 1 to 5; level 0 is a clean image and has no word."""
+
+
+def severity_word(level: int) -> str | None:
+    """Word for a severity level in 0..5; None for 0 (clean)."""
+    return SEVERITIES[level - 1] if level > 0 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Degradation:
+    """What is wrong with an image. `severity` is 0 (clean) to 5; `bbox_2d` is the damaged region, None for a clean image."""
+
+    distortion_class: str | None
+    severity: int
+    bbox_2d: Box | None
+    variant: str | None = None
+
+    @property
+    def is_local(self) -> bool:
+        """True where only a part of the image is damaged."""
+        return self.bbox_2d is not None and self.bbox_2d != WHOLE
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One labelled image of a data folder.
+
+    `image` is a path relative to that folder. `mos` is raw, on `scale_min`..`scale_max`; `rating` is the same opinion on
+    1..5, higher is better. `ref_id` names the pristine image that it was made from. `hard` says that the evidence in the
+    overview is not enough (None where nobody measured it).
+    """
+
+    id: str
+    image: str
+    dataset: str
+    split: str
+    rating: float
+    mos: float
+    scale_min: float = 1.0
+    scale_max: float = 5.0
+    higher_is_better: bool = True
+    mos_std: float | None = None
+    ref_id: str | None = None
+    degradation: Degradation | None = None
+    hard: bool | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain dict, ready for `json.dumps`."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, row: dict[str, Any]) -> Self:
+        """Inverse of `to_json`. Raises TypeError on unknown or missing keys."""
+        degradation = row.get("degradation")
+        if degradation is not None:
+            degradation = Degradation(**{**degradation, "bbox_2d": _box(degradation["bbox_2d"])})
+        return cls(**{**row, "degradation": degradation})
+
+
+class StopReason(StrEnum):
+    """Why an episode ended."""
+
+    FINAL = "final"
+    """The agent gave its last word and asked for no crop."""
+    ROUND_LIMIT = "round_limit"
+    """The agent asked for another crop, and the protocol allows none."""
+    UNUSABLE = "unusable"
+    """The agent's last answer could not be parsed."""
+    TRUNCATED = "truncated"
+    """The answer ran into the token limit before it was complete."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One look and what the agent said about it. `view` is the region that was shown, in the whole image's coordinates.
+
+    `text` is verbatim; `answer` is what the grammar made of it. `expected_rating` (1..5) is the mean of the agent's own
+    distribution over the ratings that it could have written here, where the policy can tell.
+    """
+
+    view: Box
+    text: str
+    answer: Answer
+    tokens: int
+    seconds: float
+    truncated: bool = False
+    expected_rating: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """All turns over one image. The rating of the episode is that of the last turn that gave one."""
+
+    sample_id: str
+    turns: tuple[Turn, ...]
+    stop_reason: StopReason
+
+    @property
+    def verdict(self) -> Turn | None:
+        """The last turn with a usable rating; None where there was none."""
+        return next((turn for turn in reversed(self.turns) if turn.answer.rating is not None), None)
+
+    @property
+    def zoomed(self) -> bool:
+        """True where the agent was shown more than the overview."""
+        return len(self.turns) > 1
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain dict, ready for `json.dumps`."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, row: dict[str, Any]) -> Self:
+        """Inverse of `to_json`."""
+        turns = tuple(
+            Turn(**{**turn, "view": _box(turn["view"]), "answer": Answer.from_json(turn["answer"])})
+            for turn in row["turns"]
+        )
+        return cls(row["sample_id"], turns, StopReason(row["stop_reason"]))
+
+
+@dataclass(frozen=True, slots=True)
+class RationaleTurn:
+    """One written turn of a rationale. `learn` is False where the text is context only and carries no loss."""
+
+    view: Box
+    text: str
+    learn: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Rationale:
+    """What an ideal agent would write about one image: an SFT example.
+
+    `zoom_allowed` is False for the mode in which the agent is told to judge from the overview alone.
+    """
+
+    sample_id: str
+    turns: tuple[RationaleTurn, ...]
+    zoom_allowed: bool = True
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain dict, ready for `json.dumps`."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, row: dict[str, Any]) -> Self:
+        """Inverse of `to_json`."""
+        turns = tuple(RationaleTurn(**{**turn, "view": _box(turn["view"])}) for turn in row["turns"])
+        return cls(**{**row, "turns": turns})
+
+
+def _box(values: list[float] | None) -> Any:
+    return None if values is None else tuple(values)
