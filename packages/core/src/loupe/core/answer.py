@@ -1,28 +1,29 @@
 """The one answer grammar: what an agent writes, parsed as data, and the same data rendered as text.
 
 An answer is `<think>…</think><answer>{json}</answer>`; the JSON may hold rating, distortion_class, severity, bbox_2d,
-tool and choice. Text of a model is untrusted: whatever arrives, `parse` returns an `Answer`, never raises, never guesses
-a number, and says in `problem` why an answer is unusable. Rewards and evaluation both read this record, so an answer
-that is paid in training is the answer that is scored in evaluation. The grammar is ours.
+tool and choice. Text of a model is untrusted: whatever arrives, `parse` returns an `Answer`, never raises, never
+guesses a number, and says in `problem` why an answer is unusable. Rewards and evaluation both read this record, so an
+answer that is paid in training is the answer that is scored in evaluation. The grammar is ours.
 """
 
 import json
 import math
 import re
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Self
+from typing import Any, Self, cast
 
 MAX_TEXT = 100_000
 """Characters of a completion that are looked at; what comes later cannot be an answer that anybody meant."""
 MAX_FIELD = 64
 """Characters of a word field (class, severity, tool, choice)."""
 
+_OPEN, _CLOSE = "<think>", "</think>"
 _ANSWER = re.compile(r"<answer>((?:(?!<answer>).)*?)</answer>", re.DOTALL)
-_THINK = re.compile(r"<think>(.*?)</think>", re.DOTALL)
 _LAYOUT = re.compile(
     r"\s*<think>(?:(?!</?think>|</?answer>).)*</think>\s*<answer>(?:(?!</?think>|</?answer>).)*</answer>\s*",
     re.DOTALL,
 )
+_TAG = re.compile(r"</?(?:think|answer)>")
 _WORD_KEYS = ("distortion_class", "severity", "tool", "choice")
 _KEYS = ("distortion_class", "severity", "bbox_2d", "rating", "tool", "choice")
 """Order in which `render` writes the keys: what, how strong, where, and only then the number that follows from them."""
@@ -66,8 +67,10 @@ class Answer:
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> Self:
         """Inverse of `to_json`."""
-        box = row["bbox_2d"]
-        return cls(**{**row, "bbox_2d": None if box is None else tuple(box), "said": tuple(row["said"])})
+        fields: dict[str, Any] = {**row, "said": tuple(row["said"])}
+        if row["bbox_2d"] is not None:
+            fields["bbox_2d"] = tuple(row["bbox_2d"])
+        return cls(**fields)
 
 
 def render(answer: Answer) -> str:
@@ -76,7 +79,7 @@ def render(answer: Answer) -> str:
     Raises ValueError for an answer with a problem: there is no text to go back to.
     """
     if not answer.usable:
-        raise ValueError(f"cannot render an unusable answer ({answer.problem}); render only what parsed without a problem")
+        raise ValueError(f"cannot render an unusable answer ({answer.problem}); render what parsed without a problem")
     body = {key: getattr(answer, key) for key in _KEYS if key in answer.said}
     return f"<think>{answer.think}</think><answer>{json.dumps(body, ensure_ascii=False)}</answer>"
 
@@ -91,33 +94,41 @@ def answer_of(think: str = "", **fields: Any) -> Answer:
         raise ValueError(f"no answer can be made of {fields}: {made.problem}")
     again = parse(render(made))
     if again != made:
-        raise ValueError(f"this thinking text cannot be written inside <think> tags: {think[:80]!r}")
+        raise ValueError(
+            f"no text can say {fields} with the thinking {think[:80]!r}: leave out tags and odd characters"
+        )
     return made
 
 
 def parse(text: str) -> Answer:
     """Answer in a completion. Never raises; unusable text gives an Answer whose `problem` says why.
 
-    Exactly one `<answer>` after the thinking counts. Two answers that say the same are one; two that differ are a problem,
-    for nobody can know which one was meant. An answer inside `<think>` is thinking, not an answer.
+    Exactly one `<answer>` after the thinking counts. Two answers that say the same are one; two that differ are a
+    problem, for nobody can know which one was meant. An answer inside `<think>` is thinking, not an answer.
     """
     text = text[:MAX_TEXT]
-    think = _THINK.search(text)
-    thought = think.group(1) if think else ""
-    after = text[think.end() :] if think else text
+    thought, after = _split(text)
     well_formed = _LAYOUT.fullmatch(text) is not None
     bodies = list(dict.fromkeys(body.strip() for body in _ANSWER.findall(after)))
     if len(bodies) != 1:
         problem = "no complete <answer>…</answer>" if not bodies else f"{len(bodies)} different answers"
         return Answer(think=thought, problem=problem)
     try:
-        body = json.loads(bodies[0], object_pairs_hook=_no_repeats, parse_constant=_no_constant)
+        body: Any = json.loads(bodies[0], object_pairs_hook=_no_repeats, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         return Answer(think=thought, problem=f"not JSON: {str(error)[:80]}")
     if not isinstance(body, dict):
         return Answer(think=thought, problem=f"JSON {type(body).__name__} instead of an object")
-    said = tuple(key for key in _KEYS if key in body)
-    return replace(_read(body), think=thought, said=said, well_formed=well_formed)
+    fields = cast(dict[str, Any], body)
+    said = tuple(key for key in _KEYS if key in fields)
+    return replace(_read(fields), think=thought, said=said, well_formed=well_formed)
+
+
+def _split(text: str) -> tuple[str, str]:
+    """The thinking, and what comes after it. Plain searches, for a pattern is quadratic over many `<think>`."""
+    start = text.find(_OPEN)
+    end = text.find(_CLOSE, start + len(_OPEN)) if start >= 0 else -1
+    return (text[start + len(_OPEN) : end], text[end + len(_CLOSE) :]) if end >= 0 else ("", text)
 
 
 def _read(body: dict[str, Any]) -> Answer:
@@ -143,21 +154,28 @@ def _rating(value: Any, problems: list[str]) -> float | None:
 def _bbox(value: Any, problems: list[str]) -> tuple[float, float, float, float] | None:
     if value is None:
         return None
-    numbers = [_number(item) for item in value] if isinstance(value, list | tuple) and len(value) == 4 else []
+    items = _items(value)
+    numbers = [_number(item) for item in items[:4]]
     corners = [round(number, 4) for number in numbers if number is not None and 0.0 <= number <= 1.0]
-    if len(corners) != 4 or corners[0] >= corners[2] or corners[1] >= corners[3]:
+    if len(items) != 4 or len(corners) != 4 or corners[0] >= corners[2] or corners[1] >= corners[3]:
         problems.append(f"bbox_2d {str(value)[:40]!r} is no [x1, y1, x2, y2] in 0..1")
         return None
     return (corners[0], corners[1], corners[2], corners[3])
 
 
+def _items(value: Any) -> list[Any]:
+    return cast(list[Any], value) if isinstance(value, list | tuple) else []
+
+
 def _word(value: Any, key: str, problems: list[str]) -> str | None:
     if value is None:
         return None
-    if not isinstance(value, str) or not value.strip() or len(value) > MAX_FIELD:
+    word = value.strip() if isinstance(value, str) else ""
+    # Printable, because these words reach terminals and tables: no escape codes, no lone surrogates.
+    if not word or len(word) > MAX_FIELD or not word.isprintable() or _TAG.search(word):
         problems.append(f"{key} {str(value)[:20]!r} is no word")
         return None
-    return value.strip()
+    return word
 
 
 def _number(value: Any) -> float | None:

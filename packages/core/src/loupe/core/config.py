@@ -44,7 +44,7 @@ def to_yaml(config: Any) -> str:
 
 def _read_yaml(path: Path) -> DictConfig:
     if not path.is_file():
-        raise MissingFileError(f"no config file {path}; give the path of a YAML file, for example configs/pocket/sft.yaml")
+        raise MissingFileError(f"no config file {path}; give the path of a YAML file, such as configs/pocket/sft.yaml")
     try:
         node = OmegaConf.load(path)
     except (YAMLError, OSError, UnicodeDecodeError) as error:
@@ -80,7 +80,7 @@ def _refuse_unknown(schema: type, part: DictConfig, *, source: str, prefix: str)
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {prefix}{near[0]}?" if near else f"valid keys: {', '.join(sorted(known))}"
             raise ConfigError(f"{source}: unknown key {prefix}{name}; {hint}")
-        child = part._get_node(key)  # noqa: SLF001 - the plain item would resolve interpolations too early
+        child = part._get_node(key)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - the plain item resolves too early
         if is_dataclass(types[name]) and isinstance(child, DictConfig):
             _refuse_unknown(types[name], child, source=source, prefix=f"{prefix}{name}.")  # type: ignore[arg-type]
 

@@ -49,6 +49,6 @@ def load_protocol(name_or_path: str) -> Protocol:
     path = Path(str(folder)) / f"{name_or_path}.yaml" if name_or_path in known else Path(name_or_path)
     if not path.is_file():
         raise MissingFileError(
-            f"no protocol {name_or_path!r}: neither a file nor one of {', '.join(known)}; give one of these or a YAML file"
+            f"no protocol {name_or_path!r}: neither a file nor one of {', '.join(known)}; give one of them or a file"
         )
     return load_config(Protocol, path)

@@ -1,4 +1,4 @@
-"""The records that travel between packages: what an image is labelled with, and what happened when an agent looked at it.
+"""The records that travel between packages: what an image is labelled with, and what an agent made of it.
 
 All are frozen, hold plain values only, and go to and from JSON by `to_json` and `from_json`, so that every file that
 a stage writes can be read by the next one, by pandas, or by a person.
@@ -27,7 +27,7 @@ def severity_word(level: int) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Degradation:
-    """What is wrong with an image. `severity` is 0 (clean) to 5; `bbox_2d` is the damaged region, None for a clean image."""
+    """What is wrong with an image. `severity` is 0 (clean) to 5; `bbox_2d` is the damaged region, None if clean."""
 
     distortion_class: str | None
     severity: int
@@ -44,9 +44,9 @@ class Degradation:
 class Sample:
     """One labelled image of a data folder.
 
-    `image` is a path relative to that folder. `mos` is raw, on `scale_min`..`scale_max`; `rating` is the same opinion on
-    1..5, higher is better. `ref_id` names the pristine image that it was made from. `hard` says that the evidence in the
-    overview is not enough (None where nobody measured it).
+    `image` is a path relative to that folder. `mos` is raw, on `scale_min`..`scale_max`; `rating` is the same opinion
+    on 1..5, higher is better. `ref_id` names the pristine image that it was made from. `hard` says that the evidence
+    in the overview is not enough (None where nobody measured it).
     """
 
     id: str
@@ -70,10 +70,11 @@ class Sample:
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> Self:
         """Inverse of `to_json`. Raises TypeError on unknown or missing keys."""
-        degradation = row.get("degradation")
-        if degradation is not None:
-            degradation = Degradation(**{**degradation, "bbox_2d": _box(degradation["bbox_2d"])})
-        return cls(**{**row, "degradation": degradation})
+        fields = dict(row)
+        found: dict[str, Any] | None = fields.get("degradation")
+        if found is not None:
+            fields["degradation"] = Degradation(**_with_box(found, "bbox_2d"))
+        return cls(**fields)
 
 
 class StopReason(StrEnum):
@@ -131,11 +132,7 @@ class Episode:
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> Self:
         """Inverse of `to_json`."""
-        turns = tuple(
-            Turn(**{**turn, "view": _box(turn["view"]), "answer": Answer.from_json(turn["answer"])})
-            for turn in row["turns"]
-        )
-        return cls(row["sample_id"], turns, StopReason(row["stop_reason"]))
+        return cls(row["sample_id"], tuple(_turn(turn) for turn in row["turns"]), StopReason(row["stop_reason"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,9 +162,20 @@ class Rationale:
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> Self:
         """Inverse of `to_json`."""
-        turns = tuple(RationaleTurn(**{**turn, "view": _box(turn["view"])}) for turn in row["turns"])
-        return cls(**{**row, "turns": turns})
+        fields = dict(row)
+        fields["turns"] = tuple(RationaleTurn(**_with_box(turn, "view")) for turn in row["turns"])
+        return cls(**fields)
 
 
-def _box(values: list[float] | None) -> Any:
-    return None if values is None else tuple(values)
+def _turn(row: dict[str, Any]) -> Turn:
+    fields = _with_box(row, "view")
+    fields["answer"] = Answer.from_json(row["answer"])
+    return Turn(**fields)
+
+
+def _with_box(row: dict[str, Any], key: str) -> dict[str, Any]:
+    """Copy of `row` with the box at `key` as a tuple; JSON knows lists only."""
+    fields = dict(row)
+    if fields.get(key) is not None:
+        fields[key] = tuple(fields[key])
+    return fields

@@ -1,0 +1,74 @@
+# Every target makes the environment that it needs when it is missing. `make` alone lists them.
+
+PYTHON ?= python3
+VENV ?= .venv
+SIZE ?= full
+ARGS ?=
+
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PACKAGES := core data zoom rewards sft grpo bench cli
+EDITABLE := $(foreach name,$(PACKAGES),-e packages/$(name))
+TOOLS := ruff "pyright[nodejs]" import-linter pytest pytest-randomly hypothesis scipy scikit-image scikit-learn
+PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
+TORCH := $(shell grep '^torch==' constraints.txt)
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check lint format data sft grpo evaluate assess report pocket clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo '  Variables: SIZE=full|small (demo), ARGS="key=value ..." (handed to the stage), PYTHON, VENV'
+
+install: $(STAMP) ## Make the environment and install the eight packages and the tools
+
+# torch comes first and alone: so a machine with an index of CPU builds takes the CPU build, and the rest agrees with it.
+$(STAMP): constraints.txt $(wildcard packages/*/pyproject.toml)
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) $(TORCH)
+	$(PIP) $(EDITABLE) $(TOOLS)
+	@touch $@
+
+demo: $(STAMP) ## Data, SFT, GRPO, evaluation and report with the pocket agent, on two CPU cores
+	$(BIN)/loupe demo --size $(SIZE) $(ARGS)
+
+test: $(STAMP) ## Run the tests
+	$(BIN)/python -m pytest tests
+
+check: lint test ## Lint, then test
+
+lint: $(STAMP) ## Formatting, lint rules, import contracts, types
+	$(BIN)/ruff format --check packages tests
+	$(BIN)/ruff check packages tests
+	$(BIN)/lint-imports
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+format: $(STAMP) ## Bring the code into the form that lint wants
+	$(BIN)/ruff check --fix packages tests
+	$(BIN)/ruff format packages tests
+
+data: $(STAMP) ## Make the labelled images of the pocket recipe
+	$(BIN)/loupe data synth --config configs/pocket/data.yaml $(ARGS)
+
+sft: $(STAMP) ## Train on grounded rationales
+	$(BIN)/loupe sft --config configs/pocket/sft.yaml $(ARGS)
+
+grpo: $(STAMP) ## Go on by reinforcement learning
+	$(BIN)/loupe grpo --config configs/pocket/grpo.yaml $(ARGS)
+
+evaluate: $(STAMP) ## Judge the held-out images
+	$(BIN)/loupe evaluate --config configs/pocket/evaluate.yaml $(ARGS)
+
+assess: $(STAMP) ## Rate images: make assess ARGS="photo.jpg"
+	$(BIN)/loupe assess $(ARGS)
+
+report: $(STAMP) ## Make one HTML page of evaluations and trainings
+	$(BIN)/loupe report --config configs/pocket/report.yaml $(ARGS)
+
+pocket: $(STAMP) ## Make both pocket checkpoints from nothing (hours on two cores)
+	$(BIN)/loupe pocket $(ARGS)
+
+clean: ## Remove the environment and all caches; data/ and runs/ stay
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	find packages tests -name __pycache__ -type d -prune -exec rm -rf {} +

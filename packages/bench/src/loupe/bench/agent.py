@@ -1,0 +1,28 @@
+"""From the name of a model to policies that answer with it: the one place of this package that wakes torch."""
+
+from collections.abc import Sequence
+
+from loupe.core.policy import Policy
+from loupe.core.protocol import Protocol
+
+
+def load_policies(model: str, protocol: Protocol, *, temperatures: Sequence[float], batch_size: int) -> list[Policy]:
+    """One policy a temperature (0 is greedy), all with the same weights, which are loaded once.
+
+    `model` is a shipped name, a folder of a model or an adapter, or a hub id. Raises ModelError.
+    """
+    # Here and not above: parsing, scoring and reporting never load a model and start in a fraction of a second.
+    from loupe.core.model.loading import ModelConfig, load_model
+    from loupe.core.model.local_policy import LocalPolicy
+
+    weights, processor = load_model(ModelConfig(path=model))
+    return [
+        LocalPolicy(
+            weights,
+            processor,
+            max_new_tokens=protocol.max_new_tokens,
+            temperature=temperature,
+            batch_size=batch_size,
+        )
+        for temperature in temperatures
+    ]

@@ -1,0 +1,66 @@
+"""The rows of predictions.jsonl: one image, one way of looking, and the episode that came of it.
+
+A row holds its sample, so the file can be scored, plotted and audited with nothing else at hand.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from loupe.core.errors import DataError
+from loupe.core.files import append_jsonl, read_jsonl
+from loupe.core.records import Episode, Sample
+
+FILE = "predictions.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What an agent made of one sample under one look (a value of `loupe.zoom.look.Look`)."""
+
+    sample: Sample
+    look: str
+    episode: Episode
+
+    @property
+    def group(self) -> str:
+        """What is resampled together: images of one reference image, else the image alone."""
+        return self.sample.ref_id or self.sample.id
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain dict, ready for `json.dumps`."""
+        return {
+            "sample": self.sample.to_json(),
+            "look": self.look,
+            "episode": self.episode.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, row: dict[str, Any]) -> Self:
+        """Inverse of `to_json`."""
+        return cls(
+            Sample.from_json(row["sample"]),
+            row["look"],
+            Episode.from_json(row["episode"]),
+        )
+
+
+def append_predictions(path: Path | str, predictions: Iterable[Prediction]) -> None:
+    """Append one line per prediction. A kill in the middle loses the line in hand and nothing before it."""
+    for prediction in predictions:
+        append_jsonl(path, prediction.to_json())
+
+
+def read_predictions(path: Path | str) -> list[Prediction]:
+    """All rows of a predictions file, in order. Raises MissingFileError, and DataError for a row of another form."""
+    return [_prediction(row, where=f"{path}, row {number}") for number, row in enumerate(read_jsonl(path), start=1)]
+
+
+def _prediction(row: dict[str, Any], *, where: str) -> Prediction:
+    try:
+        return Prediction.from_json(row)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(
+            f"{where} is no prediction ({error!r:.120}); wanted a line that loupe evaluate wrote"
+        ) from error

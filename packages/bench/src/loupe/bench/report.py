@@ -1,0 +1,151 @@
+"""One page over a recipe: what each stage reached, how it was learnt, what zooming is worth, and trails to look at.
+
+Reads run folders alone: summary.json, predictions.jsonl and the kept images of evaluations, metrics.jsonl of trainings.
+No model, no data folder, no GPU. Beside report.html lies report.json with every number that the page prints.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from loupe.bench.pages import render_page
+from loupe.bench.plots import by_look, curves, learning_curves, scatter
+from loupe.bench.predictions import FILE as PREDICTIONS
+from loupe.bench.predictions import Prediction, read_predictions
+from loupe.bench.scores import SAID_LABELS, TRUE_LABELS
+from loupe.bench.summary import BASELINE, paired_gain
+from loupe.bench.summary import FILE as SUMMARY
+from loupe.bench.trails import Trail, kept_trails
+from loupe.bench.verdicts import expected_rating, verdict_of
+from loupe.core.errors import ConfigError
+from loupe.core.files import read_json, read_jsonl, write_json, write_text_atomic
+from loupe.core.runs import METRICS
+from loupe.zoom.look import Look
+
+
+@dataclass
+class ReportInputs:
+    """What a report is made of."""
+
+    evaluations: dict[str, str] = field(default_factory=dict[str, str])
+    """Name of a row to the folder of its evaluation, in the order of the recipe; the last one is shown in detail."""
+    trainings: dict[str, str] = field(default_factory=dict[str, str])
+    """Name of a training to its run folder, whose metrics.jsonl gives the learning curves."""
+    title: str = "Loupe: what the agent learnt, and what zooming is worth"
+    """Heading of the page."""
+    trails: int = 8
+    """Images whose zoom trail is shown, among those that the last evaluation kept."""
+
+
+@dataclass
+class ReportConfig(ReportInputs):
+    """Settings of `loupe report`."""
+
+    out: str = "runs/pocket/report"
+    """Folder for report.html and report.json."""
+
+
+LOOK_WORDS = {
+    Look.DECIDED.value: "zoom as decided",
+    Look.NEVER.value: "without zoom",
+    Look.RANDOM.value: "random crops",
+    Look.TRUTH.value: "true region",
+}
+SUBSET_WORDS = {"all": "all images", "hard": "hard images", "easy": "easy images"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One evaluation as its folder tells it. `main` are the predictions under the decided look, or the first one."""
+
+    name: str
+    folder: Path
+    summary: dict[str, Any]
+    main_look: str
+    main: list[Prediction]
+
+
+def report(runs: ReportInputs, out: Path | str) -> Path:
+    """Write report.html and report.json into the folder `out`; returns the path of the page.
+
+    Raises ConfigError where no evaluation is named, MissingFileError for a run folder without its files, DataError for
+    rows of another form.
+    """
+    if not runs.evaluations:
+        raise ConfigError("got no evaluations; name one at least, for example evaluations.agent=runs/pocket/eval")
+    evaluations = [_read(name, Path(folder)) for name, folder in runs.evaluations.items()]
+    trainings = {name: read_jsonl(Path(folder) / METRICS) for name, folder in runs.trainings.items()}
+    numbers = Path(out) / "report.json"
+    data = {
+        "title": runs.title,
+        "evaluations": {run.name: run.summary for run in evaluations},
+        "steps": {f"{after.name} − {before.name}": _step(before, after) for before, after in pairwise(evaluations)},
+        "trainings": {name: curves(rows) for name, rows in trainings.items()},
+    }
+    write_json(numbers, data)
+    last, page = evaluations[-1], Path(out) / "report.html"
+    trails = kept_trails(last.folder, last.main, look=last.main_look, limit=runs.trails)
+    # The page is made of what report.json holds, so the two cannot differ.
+    write_text_atomic(page, _page(read_json(numbers), last=last, trails=trails))
+    return page
+
+
+def _read(name: str, folder: Path) -> _Run:
+    summary = read_json(folder / SUMMARY)
+    looks: dict[str, Any] = summary["looks"]
+    main_look = BASELINE if BASELINE in looks else next(iter(looks))
+    main = [item for item in read_predictions(folder / PREDICTIONS) if item.look == main_look]
+    return _Run(name, folder, summary, main_look, main)
+
+
+def _step(before: _Run, after: _Run) -> dict[str, Any]:
+    """What one stage added to the one before, on the images that both judged."""
+    gains = {"all": paired_gain(after.main, before.main)}
+    if hard := [item for item in after.main if item.sample.hard]:
+        gains["hard"] = paired_gain(hard, before.main)
+    return {subset: asdict(gain) for subset, gain in gains.items()}
+
+
+def _page(data: Mapping[str, Any], *, last: _Run, trails: Sequence[Trail]) -> str:
+    evaluations: dict[str, Any] = data["evaluations"]
+    looks = [look for look in LOOK_WORDS if any(look in summary["looks"] for summary in evaluations.values())]
+    subsets = [name for name in SUBSET_WORDS if any(_scores(item, looks[0], name) for item in evaluations.values())]
+    return render_page(
+        "report.html.jinja",
+        title=data["title"],
+        evaluations=evaluations,
+        steps=data["steps"],
+        looks=looks,
+        look_words=LOOK_WORDS,
+        subsets=subsets,
+        subset_words=SUBSET_WORDS,
+        baseline=BASELINE,
+        look_plots={subset: _look_plot(evaluations, looks, subset=subset) for subset in subsets},
+        curves={name: learning_curves(series) for name, series in data["trainings"].items() if series},
+        scatter=_scatter(last.main),
+        last=last.name,
+        main=evaluations[last.name]["looks"][last.main_look],
+        true_labels=TRUE_LABELS,
+        said_labels=SAID_LABELS,
+        trails=trails,
+    )
+
+
+def _scores(summary: Mapping[str, Any], look: str, subset: str) -> dict[str, Any] | None:
+    return summary["looks"].get(look, {}).get(subset)
+
+
+def _look_plot(evaluations: Mapping[str, Any], looks: Sequence[str], *, subset: str) -> str:
+    rows = {
+        name: {look: cell["expected"]["all"]["srcc"] for look in looks if (cell := _scores(summary, look, subset))}
+        for name, summary in evaluations.items()
+    }
+    return by_look(rows, looks=looks, words=LOOK_WORDS)
+
+
+def _scatter(items: Sequence[Prediction]) -> str:
+    ratings = [expected_rating(verdict_of(item.episode)) for item in items]
+    labels = [item.sample.rating for item in items]
+    return scatter(labels, ratings, hard=[item.sample.hard is True for item in items])

@@ -1,0 +1,108 @@
+"""What the verbs put on the screen: tables, a progress bar for what takes a while, and lines on stderr.
+
+Results go to stdout, everything else to stderr, so that output can be piped. Numbers are formatted by
+`loupe.core.numbers`; text that a model or a file name brings is printed as it stands, never read as markup.
+"""
+
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from loupe.core import numbers
+
+if TYPE_CHECKING:
+    from loupe.bench.assess import Judgement
+
+PATIENCE = 2.0
+"""Seconds of work that go by without a progress bar."""
+LOOKS = {"decided": "zoom as decided", "never": "without zoom", "random": "random crops", "truth": "true region"}
+
+Step = Callable[[int, int], None]
+"""Called with what is done and what there is in all."""
+
+
+def out() -> Console:
+    """Console for results."""
+    return Console(highlight=False)
+
+
+def complain(line: str, *, label: str = "loupe") -> None:
+    """One line on stderr, never wrapped."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print(Text(f"{label}: {line}"))
+
+
+def remark(line: str) -> None:
+    """One dim line on stderr."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print(Text(line, style="dim"))
+
+
+@contextmanager
+def progress_bar(what: str) -> Generator[Step]:
+    """A bar on stderr that appears where the work inside has taken more than two seconds, and goes when it ends."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    bar = Progress(*columns, console=Console(stderr=True), transient=True)
+    task, began, shown = bar.add_task(what, total=None), time.monotonic(), False
+
+    def step(done: int, total: int) -> None:
+        nonlocal shown
+        bar.update(task, completed=done, total=total)
+        if not shown and done < total and time.monotonic() - began > PATIENCE:
+            bar.start()
+            shown = True
+
+    try:
+        yield step
+    finally:
+        if shown:
+            bar.stop()
+
+
+def judgement_table(judgements: Sequence["Judgement"]) -> Table:
+    """The verdicts of `assess` on pictures that have one."""
+    rated = [item for item in judgements if item.rating is not None]
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    for name in ("image", "rating", "distortion", "severity", "looked at"):
+        table.add_column(name, overflow="fold", justify="left")
+    for item in rated:
+        spread = "" if item.spread is None else f" ± {numbers.rating(item.spread)}"
+        table.add_row(
+            Text(item.image),
+            Text(numbers.rating(item.rating) + spread, style="bold"),
+            Text(item.distortion_class or "none"),
+            Text(item.severity or numbers.DASH),
+            Text("; ".join(_region(box) for box in item.looked_at) or "the overview"),
+        )
+    return table
+
+
+def recipe_table(evaluations: Mapping[str, Mapping[str, Any]], *, subset: str = "all") -> Table:
+    """A row an evaluation, a column a look, from the contents of their summary.json; `subset` is all, hard or easy."""
+    table = Table(title=Text(f"SRCC [95 % interval], class accuracy · unusable: {subset} images"), title_justify="left")
+    table.add_column("")
+    for words in LOOKS.values():
+        table.add_column(words)
+    for name, summary in evaluations.items():
+        table.add_row(Text(name), *(_cell(summary["looks"].get(look, {}).get(subset)) for look in LOOKS))
+    return table
+
+
+def _cell(scores: Mapping[str, Any] | None) -> Text:
+    if not scores:
+        return Text(numbers.DASH)
+    classes = numbers.percent(scores["recognition"]["class_accuracy"][0])
+    unusable = numbers.percent(scores["unusable_share"])
+    # The interval has a line of its own: four columns then fit a terminal of 80.
+    srcc = numbers.interval(*scores["expected"]["all"]["srcc"]).replace(" [", "\n[", 1)
+    return Text(f"{srcc}\n{classes} · {unusable}")
+
+
+def _region(box: Sequence[float]) -> str:
+    x1, y1, x2, y2 = (round(100 * side) for side in box)
+    return f"x {x1}–{x2} %, y {y1}–{y2} %"

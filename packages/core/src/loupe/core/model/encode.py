@@ -1,0 +1,127 @@
+"""From a conversation to the tokens that a model sees: the one way, for training and for inference alike.
+
+Replies enter as the ids that were sampled, never as text that is tokenised again, and everything between them comes from
+the model's own chat template. So a prompt in a rollout is the prompt of the same conversation in SFT, id for id, and the
+mask of what the agent itself wrote is known by construction.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from loupe.core.errors import ModelError
+from loupe.core.policy import Conversation, Reply
+
+_REPLY = "\N{SYMBOL FOR UNIT SEPARATOR}reply\N{SYMBOL FOR UNIT SEPARATOR}"
+_IMAGE = "<|image_pad|>"
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """One conversation as ids. `wrote` marks the ids that the agent wrote; `pixel_values` are all images' patches in order.
+
+    input_ids, wrote: (T,); pixel_values (patches, features); grid_thw (images, 3). Without an image the last two are None.
+    """
+
+    input_ids: list[int]
+    wrote: list[bool]
+    pixel_values: torch.Tensor | None
+    grid_thw: torch.Tensor | None
+
+
+class ChatEncoder:
+    """Encodes conversations with one processor."""
+
+    def __init__(self, processor: Any) -> None:
+        self.processor = processor
+        self.tokenizer = processor.tokenizer
+        self.image_token_id: int = self.tokenizer.convert_tokens_to_ids(_IMAGE)
+        self.end_id: int = self.tokenizer.convert_tokens_to_ids("<|im_end|>")
+
+    def reply_ids(self, text: str) -> tuple[int, ...]:
+        """Ids of a reply that somebody wrote down, with the end token."""
+        return (*self.tokenizer(text, add_special_tokens=False).input_ids, self.end_id)
+
+    def encode(self, conversation: Conversation) -> Encoded:
+        """The conversation up to where the agent writes next, or up to its last reply where nothing is asked after it.
+
+        Raises ModelError where replies and user turns do not take turns.
+        """
+        users, replies = conversation.user_turns, conversation.replies
+        if len(users) - len(replies) not in (0, 1) or not users:
+            raise ModelError(
+                f"{len(users)} user turns and {len(replies)} replies; wanted them to take turns, users first"
+            )
+        pixels, grids, pads = self._images([image for turn in users for image in turn.images])
+        ids: list[int] = []
+        wrote: list[bool] = []
+        for number, piece in enumerate(self._pieces(conversation)):
+            if number:
+                said = replies[number - 1].token_ids or self.reply_ids(replies[number - 1].text)
+                ids.extend(said)
+                wrote.extend([True] * len(said))
+                if said[-1] == self.end_id:
+                    piece = piece.removeprefix("<|im_end|>")
+                if number == len(users):
+                    break
+            for _ in range(piece.count(_IMAGE)):
+                piece = piece.replace(_IMAGE, "\0" * pads.pop(0), 1)
+            between = self.tokenizer(piece.replace("\0", _IMAGE), add_special_tokens=False).input_ids
+            ids.extend(between)
+            wrote.extend([False] * len(between))
+        return Encoded(ids, wrote, pixels, grids)
+
+    def collate(self, rows: Sequence[Encoded]) -> dict[str, torch.Tensor]:
+        """Left-padded batch of model inputs: input_ids, attention_mask, mm_token_type_ids (B, T), and the images in a row."""
+        length = max(len(row.input_ids) for row in rows)
+        ids = torch.full((len(rows), length), self.tokenizer.pad_token_id)
+        attention = torch.zeros((len(rows), length), dtype=torch.long)
+        for index, row in enumerate(rows):
+            ids[index, length - len(row.input_ids) :] = torch.tensor(row.input_ids)
+            attention[index, length - len(row.input_ids) :] = 1
+        batch = {
+            "input_ids": ids,
+            "attention_mask": attention,
+            "mm_token_type_ids": (ids == self.image_token_id).long(),
+        }
+        pictured = [row for row in rows if row.pixel_values is not None]
+        if pictured:
+            batch["pixel_values"] = torch.cat([row.pixel_values for row in pictured if row.pixel_values is not None])
+            batch["image_grid_thw"] = torch.cat([row.grid_thw for row in pictured if row.grid_thw is not None])
+        return batch
+
+    def _images(self, images: list[Any]) -> tuple[torch.Tensor | None, torch.Tensor | None, list[int]]:
+        if not images:
+            return None, None, []
+        made = self.processor.image_processor(images=images, return_tensors="pt")
+        merge = self.processor.image_processor.merge_size**2
+        return made["pixel_values"], made["image_grid_thw"], (made["image_grid_thw"].prod(-1) // merge).tolist()
+
+    def _pieces(self, conversation: Conversation) -> list[str]:
+        """The chat template's text before, between and after the replies."""
+        messages: list[dict[str, Any]] = []
+        if conversation.system:
+            messages.append({"role": "system", "content": [{"type": "text", "text": conversation.system}]})
+        for number, turn in enumerate(conversation.user_turns):
+            content = [*({"type": "image"} for _ in turn.images), {"type": "text", "text": turn.text}]
+            messages.append({"role": "user", "content": content})
+            if number < len(conversation.replies):
+                messages.append({"role": "assistant", "content": [{"type": "text", "text": _REPLY}]})
+        waiting = len(conversation.user_turns) > len(conversation.replies)
+        template = self.processor.chat_template or self.tokenizer.chat_template
+        text = self.tokenizer.apply_chat_template(
+            messages, chat_template=template, tokenize=False, add_generation_prompt=waiting
+        )
+        pieces = text.split(_REPLY)
+        if len(pieces) != len(conversation.replies) + 1:
+            raise ModelError(
+                "the chat template drops or repeats assistant messages; wanted one that shows each as it is"
+            )
+        return pieces
+
+
+def as_conversation(key: str, system: str, user_turns: list[Any], texts: Sequence[str]) -> Conversation:
+    """Conversation whose replies were written down as text."""
+    return Conversation(key, system, user_turns, [Reply(text) for text in texts])

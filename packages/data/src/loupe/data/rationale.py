@@ -1,0 +1,164 @@
+"""Grounded rationales for synthetic images: what an ideal agent would write, worded from the known truth.
+
+Every statement is true of the image by construction: what, how strong, where, whether the overview is enough (measured,
+see `evidence`), and after a crop what that crop showed. Wording varies at random so that form is not memorised. Four
+kinds of example (ours):
+
+- the ideal look: finish on easy images, crop the damaged region on hard ones and confirm;
+- the doubtful first look: its class, level and rating are wrong or missing and carry no loss, the crop corrects them;
+  without these an agent copies its first answer and never uses the second look;
+- the wrong crop: the region shows nothing, carries no loss, and the agent keeps to its first view;
+- no zoom: the same image judged from the overview alone, in the mode that says so.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from loupe.core.answer import answer_of, render
+from loupe.core.records import (
+    DISTORTION_CLASSES,
+    WHOLE,
+    Box,
+    Degradation,
+    Rationale,
+    RationaleTurn,
+    Sample,
+    severity_word,
+)
+from loupe.data.degrade import REGIONS
+from loupe.data.evidence import Evidence, overlap
+
+_SHOWN = 0.2
+_PLACES = (
+    "at the top left", "at the top", "at the top right",
+    "on the left", "in the centre", "on the right",
+    "at the bottom left", "at the bottom", "at the bottom right",
+)  # fmt: skip
+_NOUNS = {
+    "noise": ("noise", "grain"),
+    "blur": ("blur",),
+    "compression": ("compression", "blocks"),
+    "darken": ("darkening",),
+    "brighten": ("brightening",),
+    "pixelate": ("pixelation",),
+}
+_SEEN = ("I see {severity} {noun} {place}.", "There is {severity} {noun} {place}.")
+_CLEAN = ("I see no damage.", "Everything looks clean.", "Nothing is wrong here.")
+_SURE = ("Clear enough, no crop.", "I am sure, so I finish.", "No need to look closer.")
+_UNSURE = ("Too fine to judge from here, so I crop.", "I am not sure, so I crop.", "I need a closer look.")
+_FORBIDDEN = "I must judge from this view alone."
+_CROP_SHOWS = ("The crop shows {severity} {noun}.", "Up close it is {severity} {noun}.", "Now I see {severity} {noun}.")
+_CROP_CLEAN = ("The crop is clean, so I keep my first view.", "Up close nothing is wrong, so I keep my first view.")
+_WORSE, _BETTER = "It is worse than it looked.", "It is better than it looked."
+_SAME = ("That confirms my first view.", "So the rating stays.")
+
+
+@dataclass(frozen=True)
+class RationaleShares:
+    """How often each kind of example is written; the rest are ideal looks."""
+
+    no_zoom: float = 0.25
+    """Share of images judged in the mode without zooming."""
+    doubtful: float = 0.25
+    """Share of looks whose first turn is wrong on purpose and carries no loss."""
+    wrong_crop: float = 0.1
+    """Share of looks whose crop misses the damage and carries no loss in the first turn."""
+
+
+def write_rationale(
+    sample: Sample, evidence: Evidence, *, seed: int, shares: RationaleShares = RationaleShares()
+) -> Rationale:
+    """One rationale for a synthetic image, the same for the same seed. `sample.degradation` must be known."""
+    truth = sample.degradation
+    assert truth is not None
+    rng = np.random.default_rng(seed)
+    draw = rng.random()
+    if draw < shares.no_zoom:
+        return Rationale(sample.id, (_first_look(sample, truth, rng, ending=_FORBIDDEN),), zoom_allowed=False)
+    kind = rng.random()
+    if truth.is_local and kind < shares.wrong_crop:
+        return _wrong_crop(sample, truth, rng)
+    if truth.distortion_class is not None and kind < shares.wrong_crop + shares.doubtful:
+        return _doubtful(sample, truth, evidence, rng)
+    if not sample.hard:
+        return Rationale(sample.id, (_first_look(sample, truth, rng, ending=_one(rng, _SURE)),))
+    region = _region_to_crop(truth, evidence)
+    first = _first_look(sample, truth, rng, ending=_one(rng, _UNSURE), crop=region)
+    return Rationale(sample.id, (first, _second_look(sample, truth, rng, view=region, before=evidence.overview_rating)))
+
+
+def _first_look(
+    sample: Sample,
+    truth: Degradation,
+    rng: np.random.Generator,
+    *,
+    ending: str,
+    crop: Box | None = None,
+    rating: float | None = None,
+    learn: bool = True,
+) -> RationaleTurn:
+    """A look at the overview. With `crop`, it asks for that region; else it is the last word."""
+    think = f"{_finding(truth, rng, _SEEN)} {ending}"
+    rated = sample.rating if rating is None else rating
+    text = _text(think, truth, box=crop or truth.bbox_2d, rating=rated, tool="crop" if crop else "final")
+    return RationaleTurn(WHOLE, text, learn)
+
+
+def _second_look(
+    sample: Sample, truth: Degradation, rng: np.random.Generator, *, view: Box, before: float
+) -> RationaleTurn:
+    """A look at a crop that shows the damage: what it is, and what that does to the rating."""
+    change = sample.rating - before
+    verdict = _WORSE if change < -0.25 else _BETTER if change > 0.25 else _one(rng, _SAME)
+    think = f"{_finding(truth, rng, _CROP_SHOWS)} {verdict}"
+    return RationaleTurn(view, _text(think, truth, box=truth.bbox_2d, rating=sample.rating, tool="final"))
+
+
+def _doubtful(sample: Sample, truth: Degradation, evidence: Evidence, rng: np.random.Generator) -> Rationale:
+    """First turn wrong in class, level and rating, right in where to look; only the second turn carries loss."""
+    guess = Degradation(str(rng.choice(DISTORTION_CLASSES)), int(rng.integers(1, 6)), truth.bbox_2d)
+    rating = float(np.clip(rng.uniform(1, 5), 1, 5))
+    region = _region_to_crop(truth, evidence)
+    first = _first_look(sample, guess, rng, ending=_one(rng, _UNSURE), crop=region, rating=rating, learn=False)
+    return Rationale(sample.id, (first, _second_look(sample, truth, rng, view=region, before=rating)))
+
+
+def _wrong_crop(sample: Sample, truth: Degradation, rng: np.random.Generator) -> Rationale:
+    """The crop misses the damage: the agent says so and stays with its first view."""
+    misses = [region for region in REGIONS if overlap(truth, region) < _SHOWN]
+    region = misses[rng.integers(len(misses))]
+    first = _first_look(sample, truth, rng, ending=_one(rng, _UNSURE), crop=region, learn=False)
+    text = _text(_one(rng, _CROP_CLEAN), truth, box=truth.bbox_2d, rating=sample.rating, tool="final")
+    return Rationale(sample.id, (first, RationaleTurn(region, text)))
+
+
+def _region_to_crop(truth: Degradation, evidence: Evidence) -> Box:
+    """The damaged region; of damage everywhere the region where it is worst."""
+    if truth.bbox_2d is not None and truth.is_local:
+        return truth.bbox_2d
+    return REGIONS[int(np.argmin(evidence.region_ratings))]
+
+
+def _finding(truth: Degradation, rng: np.random.Generator, templates: tuple[str, ...]) -> str:
+    if truth.distortion_class is None:
+        return _one(rng, _CLEAN)
+    place = _PLACES[REGIONS.index(truth.bbox_2d)] if truth.bbox_2d in REGIONS else "everywhere"
+    noun = _one(rng, _NOUNS[truth.distortion_class])
+    return _one(rng, templates).format(severity=severity_word(truth.severity), noun=noun, place=place)
+
+
+def _text(think: str, truth: Degradation, *, box: Box | None, rating: float, tool: str) -> str:
+    answer = answer_of(
+        think,
+        distortion_class=truth.distortion_class,
+        severity=severity_word(truth.severity),
+        bbox_2d=box,
+        rating=round(float(np.clip(rating, 1, 5)), 1),
+        tool=tool,
+    )
+    return render(answer)
+
+
+def _one(rng: np.random.Generator, options: tuple[str, ...]) -> str:
+    return options[rng.integers(len(options))]

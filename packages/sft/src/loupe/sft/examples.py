@@ -1,0 +1,95 @@
+"""From a rationale to the conversation that the zoom loop would have had, and to the tokens that carry loss.
+
+The same encoder and the same crop as in rollouts are used, so the prompt of a training example and the prompt of an
+episode with the same answers are equal id for id.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from loupe.core.errors import DataError
+from loupe.core.files import inside
+from loupe.core.images import open_image
+from loupe.core.model.encode import ChatEncoder, Encoded
+from loupe.core.policy import Conversation, Reply, UserTurn
+from loupe.core.protocol import Protocol
+from loupe.core.records import WHOLE, Rationale, Sample
+from loupe.data.store import load_rationales, load_samples
+from loupe.zoom.crop import DEFAULT_POLICY, crop
+
+IGNORED = -100
+"""Label of a token without loss, as torch's cross-entropy has it."""
+
+
+@dataclass(frozen=True)
+class Examples:
+    """The rationales of a data folder with their samples, in the order of the file."""
+
+    folder: Path
+    protocol: Protocol
+    rows: list[tuple[Sample, Rationale]]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def conversation(self, index: int) -> Conversation:
+        """The whole conversation of a rationale: each look with the question that the protocol asks there."""
+        sample, rationale = self.rows[index]
+        image = open_image(inside(self.folder, sample.image))
+        conversation = Conversation(sample.id, self.protocol.system)
+        for number, turn in enumerate(rationale.turns):
+            shown = image if turn.view == WHOLE else crop(image, turn.view, policy=DEFAULT_POLICY)[0]
+            conversation.user_turns.append(UserTurn((shown,), self._question(rationale, number)))
+            conversation.replies.append(Reply(turn.text))
+        return conversation
+
+    def _question(self, rationale: Rationale, turn: int) -> str:
+        if turn == 0:
+            return self.protocol.question if rationale.zoom_allowed else self.protocol.no_zoom_question
+        return self.protocol.final_question if turn + 1 == self.protocol.max_rounds else self.protocol.crop_question
+
+
+def load_examples(folder: Path, protocol: Protocol, *, split: str = "train", limit: int = 0) -> Examples:
+    """Examples of a split. Raises DataError where a rationale names no image, or has more looks than the protocol allows."""
+    samples = {sample.id: sample for sample in load_samples(folder, split)}
+    rationales = load_rationales(folder, split)
+    rationales = rationales[:limit] if limit else rationales
+    if strangers := [item.sample_id for item in rationales if item.sample_id not in samples]:
+        raise DataError(f"{folder}: {len(strangers)} rationales name no image of {split}.jsonl, first {strangers[0]!r}")
+    if longest := max((len(item.turns) for item in rationales), default=0) > protocol.max_rounds:
+        raise DataError(f"{folder}: a rationale takes {longest} looks, {protocol.name} allows {protocol.max_rounds}")
+    return Examples(folder, protocol, [(samples[item.sample_id], item) for item in rationales])
+
+
+class ExampleCollator:
+    """Turns rows `{"index": i}` into a padded batch with labels on the assistant's tokens that are to be learnt."""
+
+    def __init__(self, examples: Examples, encoder: ChatEncoder) -> None:
+        self.examples = examples
+        self.encoder = encoder
+
+    def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        """Model inputs and `labels` (B, T), IGNORED where there is no loss."""
+        chosen = [int(row["index"]) for row in rows]
+        encoded = [self.encoder.encode(self.examples.conversation(index)) for index in chosen]
+        batch = self.encoder.collate(encoded)
+        labels = torch.full_like(batch["input_ids"], IGNORED)
+        for row, (index, item) in enumerate(zip(chosen, encoded, strict=True)):
+            learn = torch.tensor(learned(item, self.examples.rows[index][1]))
+            ids = torch.tensor(item.input_ids)
+            labels[row, -len(ids) :] = torch.where(learn, ids, IGNORED)
+        return {**batch, "labels": labels}
+
+
+def learned(encoded: Encoded, rationale: Rationale) -> list[bool]:
+    """For each token whether it carries loss: written by the agent, in a turn that is to be learnt."""
+    turn, before, marks = -1, False, list[bool]()
+    for wrote in encoded.wrote:
+        turn += wrote and not before
+        before = wrote
+        marks.append(wrote and rationale.turns[turn].learn)
+    return marks

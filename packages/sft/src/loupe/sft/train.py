@@ -1,0 +1,95 @@
+"""The SFT stage: grounded rationales in, a model folder out, on TRL's SFTTrainer.
+
+TRL gets rows that hold nothing but a number and a collator that makes everything of it. So masking is ours (and checked
+token by token), while the optimisation, precision, distribution over processes and checkpoints are the library's.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import datasets
+import trl
+from transformers.trainer_utils import get_last_checkpoint, set_seed
+
+from loupe.core.errors import ConfigError
+from loupe.core.model.encode import ChatEncoder
+from loupe.core.model.loading import load_model, save_model
+from loupe.core.model.local_policy import LocalPolicy
+from loupe.core.model.trainer_log import Probe, RunLogCallback
+from loupe.core.protocol import Protocol, load_protocol
+from loupe.core.runs import open_run
+from loupe.data.store import load_samples
+from loupe.sft.config import SftConfig
+from loupe.sft.examples import ExampleCollator, load_examples
+from loupe.zoom.inputs import loop_inputs
+from loupe.zoom.loop import play
+
+_DEFAULTS: dict[str, Any] = {
+    "per_device_train_batch_size": 32,
+    "learning_rate": 5e-4,
+    "lr_scheduler_type": "cosine",
+    "warmup_steps": 20,
+    "logging_steps": 10,
+    "save_steps": 200,
+    "save_total_limit": 1,
+    "gradient_checkpointing": False,
+    "bf16": False,
+    "report_to": "tensorboard",
+}
+"""Where ours differ from TRL's own; `trainer.` overrides both."""
+_FIXED: dict[str, Any] = {
+    "remove_unused_columns": False,
+    "max_length": None,
+    "dataset_kwargs": {"skip_prepare_dataset": True},
+}
+"""What the collator relies on."""
+
+
+def run_sft(config: SftConfig) -> Path:
+    """Train and write `<out>/model`; returns that folder. Raises LoupeError for what a user can mend."""
+    out, data = Path(config.out), Path(config.data)
+    protocol = load_protocol(config.protocol)
+    examples = load_examples(data, protocol, limit=config.limit)
+    if not len(examples):
+        raise ConfigError(f"{data} has no rationales to learn from; make them with `loupe data synth`")
+    arguments = trainer_arguments(config, out)
+    set_seed(config.seed)
+    model, processor = load_model(config.model, train=True)
+    run = open_run(out, config, data=[data / "manifest.json"], start=config.model.path, resume=config.resume)
+    probe = episode_probe(data, protocol, processor, count=config.probe_images)
+    trainer = trl.SFTTrainer(
+        model=model,
+        args=arguments,
+        processing_class=processor,
+        train_dataset=datasets.Dataset.from_dict({"index": list(range(len(examples)))}),
+        data_collator=ExampleCollator(examples, ChatEncoder(processor)),
+        callbacks=[RunLogCallback(run, probe, probe_every=config.probe_every)],
+    )
+    checkpoint = get_last_checkpoint(str(out / "checkpoints")) if (out / "checkpoints").is_dir() else None
+    trainer.train(resume_from_checkpoint=checkpoint if config.resume else None)
+    if trainer.is_world_process_zero():
+        save_model(trainer.accelerator.unwrap_model(trainer.model), processor, out / "model")
+    return out / "model"
+
+
+def trainer_arguments(config: SftConfig, out: Path) -> trl.SFTConfig:
+    """TRL's arguments: ours, then the user's. Raises ConfigError for an argument that TRL does not know or refuses."""
+    if clash := sorted(set(config.trainer) & {*_FIXED, "output_dir", "seed"}):
+        raise ConfigError(f"trainer.{clash[0]} is set by this stage; use `out` and `seed`, or leave it")
+    merged = {**_DEFAULTS, **config.trainer, **_FIXED, "output_dir": str(out / "checkpoints"), "seed": config.seed}
+    try:
+        return trl.SFTConfig(**merged)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"trainer: {str(error).splitlines()[0]}") from error
+
+
+def episode_probe(data: Path, protocol: Protocol, processor: Any, *, count: int) -> Probe:
+    """Plays a few fixed validation images, greedily."""
+    inputs = loop_inputs(data, load_samples(data, "val")[:count])
+
+    def probe(model: Any) -> list[Mapping[str, Any]]:
+        policy = LocalPolicy(model, processor, max_new_tokens=protocol.max_new_tokens)
+        return [played.episode.to_json() for played in play(policy, inputs, protocol)]
+
+    return probe

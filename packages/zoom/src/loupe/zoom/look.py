@@ -1,0 +1,38 @@
+"""What a crop shows: the agent's own choice, or one of three controls that say what that choice is worth.
+
+Zooming is worth something only if the agent's own box beats no crop, and beats a crop of the same size somewhere else;
+the true region is the ceiling. The loop differs between the four in nothing but what this file decides. Ours.
+"""
+
+from enum import StrEnum
+from random import Random
+
+from loupe.core.records import WHOLE, Box
+from loupe.zoom.box import random_box
+
+
+class Look(StrEnum):
+    """What the agent sees when it asks for a crop."""
+
+    DECIDED = "decided"
+    """The region that it asked for."""
+    NEVER = "never"
+    """Nothing: it is told from the start to judge from the overview."""
+    RANDOM = "random"
+    """A region of the same size at a random place."""
+    TRUTH = "truth"
+    """The damaged region, where it is known and local; else the region that it asked for."""
+
+
+def box_to_show(look: Look, asked: Box, *, truth: Box | None, rng: Random) -> Box:
+    """Box that answers the wish for `asked`. `truth` is the damaged region, None where it is unknown or there is none.
+
+    `rng` is drawn from for RANDOM alone. Raises ValueError for NEVER, under which no wish is answered.
+    """
+    if look is Look.NEVER:
+        raise ValueError("got a wish for a crop under Look.NEVER; wanted the episode to end with this answer")
+    if look is Look.RANDOM:
+        return random_box(asked, rng=rng)
+    if look is Look.TRUTH and truth is not None and truth != WHOLE:
+        return truth
+    return asked

@@ -1,0 +1,154 @@
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from loupe.bench.evaluate import EvaluateConfig, evaluate
+from loupe.bench.report import ReportInputs, report
+from loupe.core.errors import ConfigError, MissingFileError
+from loupe.core.policy import Conversation, Reply
+from loupe.zoom.scripted import ScriptedPolicy
+
+Build = Callable[[int], Path]
+EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'&{{ 7*7 }}"
+VOID = {"meta", "img", "br", "rect", "link"}
+
+
+class Page(HTMLParser):
+    """What a browser would see: tags, addresses and text; a tag that is closed out of turn is an error."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.sources: list[str] = []
+        self.attributes: set[str] = set()
+        self.words = ""
+        self._open: list[str] = []
+        self.feed(text)
+        self.close()
+        assert not self._open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes |= {name for name, _ in attrs}
+        self.sources += [value or "" for name, value in attrs if name in ("src", "href")]
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words += data
+
+
+@pytest.fixture
+def runs(data_folder: Build, agent: ScriptedPolicy, tmp_path: Path) -> dict[str, Path]:
+    """Two evaluations of twelve images, the first by an agent that never zooms and whose thoughts are hostile."""
+    data = data_folder(12)
+
+    def constant(conversation: Conversation) -> Reply:
+        body = json.dumps({"distortion_class": "blur", "severity": "slight", "rating": 3.0})
+        return Reply(f"<think>{EVIL}</think><answer>{body}</answer>")
+
+    for name, policy in (("base", ScriptedPolicy(constant)), ("agent", agent)):
+        config = EvaluateConfig(data=str(data), out=str(tmp_path / name), n_boot=50, trails=4)
+        evaluate(config, policy=policy)
+    (tmp_path / "grpo").mkdir()
+    rows = [{"step": n, "loss": 1 / (n + 1), "reward": n / 9, EVIL: n, "$x^2$": n, "kl": None} for n in range(9)]
+    (tmp_path / "grpo" / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return {name: tmp_path / name for name in ("base", "agent", "grpo")}
+
+
+def made(runs: dict[str, Path], **changes: object) -> tuple[Page, dict[str, object]]:
+    plain = {
+        "evaluations": {"base": str(runs["base"]), "agent": str(runs["agent"])},
+        "trainings": {"GRPO": str(runs["grpo"])},
+    }
+    out = runs["base"].parent / "report"
+    path = report(ReportInputs(**{**plain, **changes}), out)  # type: ignore[arg-type]
+    return Page(path.read_text()), json.loads((out / "report.json").read_text())
+
+
+def test_the_page_holds_everything_and_loads_nothing(runs: dict[str, Path]):
+    page, _ = made(runs)
+    assert page.sources
+    assert all(source.startswith("data:image/") for source in page.sources)
+    for words in (
+        "zoom as decided",
+        "without zoom",
+        "random crops",
+        "true region",
+        "agent − base",
+        "How it was learnt",
+        "greedy",
+        "Crop: x 50–100 %, y 0–50 %",
+        "s001",
+    ):
+        assert words in page.words
+    assert page.tags.count("article") == 4
+    assert not {"script", "link", "iframe"} & set(page.tags)
+
+
+def test_the_numbers_of_the_page_are_those_of_report_json(runs: dict[str, Path]):
+    page, numbers = made(runs)
+    srcc = numbers["evaluations"]["agent"]["looks"]["decided"]["all"]["expected"]["all"]["srcc"]  # type: ignore[index]
+    assert srcc[0] == pytest.approx(1.0)
+    assert "1.000 [1.000, 1.000]" in page.words
+    gain = numbers["steps"]["agent − base"]["all"]["class_accuracy"]  # type: ignore[index]
+    # One class in six is blur.
+    assert gain[0] == pytest.approx(5 / 6)
+    assert "+.833" in page.words
+
+
+def test_what_a_model_wrote_is_text_and_never_markup(runs: dict[str, Path]):
+    page, _ = made(runs, evaluations={EVIL: str(runs["base"])}, title=EVIL)
+    assert EVIL in page.words
+    assert "script" not in page.tags
+    assert not any(name.startswith("on") for name in page.attributes)
+
+
+def test_a_single_evaluation_without_trainings_makes_a_page(runs: dict[str, Path]):
+    page, numbers = made(runs, evaluations={"agent": str(runs["agent"])}, trainings={})
+    assert numbers["steps"] == {}
+    assert "How it was learnt" not in page.words
+
+
+def test_the_data_folder_is_not_needed(runs: dict[str, Path]):
+    (runs["base"].parent / "data").rename(runs["base"].parent / "gone")
+    page, _ = made(runs)
+    assert page.tags.count("article") == 4
+
+
+def test_trails_are_drawn_alike_for_every_agent(runs: dict[str, Path]):
+    ours, theirs = (json.loads((runs[name] / "trails" / "index.json").read_text()) for name in ("agent", "base"))
+    assert ours == theirs
+    assert sum(int(name[1:]) % 2 for name in ours) == 2
+
+
+def test_the_same_runs_make_the_same_page(runs: dict[str, Path]):
+    first, _ = made(runs)
+    second, _ = made(runs)
+    assert first.sources == second.sources
+
+
+def test_no_evaluation_and_a_missing_folder_are_refused(tmp_path: Path):
+    with pytest.raises(ConfigError, match="got no evaluations"):
+        report(ReportInputs(), tmp_path)
+    with pytest.raises(MissingFileError, match=re.escape("summary.json")):
+        report(ReportInputs(evaluations={"x": str(tmp_path / "nothing")}), tmp_path)
+
+
+def test_the_report_needs_no_model_library():
+    heavy = {"torch", "transformers", "trl", "cv2", "matplotlib"}
+    code = f"import sys, loupe.bench.report, loupe.bench.correlate; print(sorted(set(sys.modules) & {heavy}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,48 @@
+"""Every YAML file loads into the dataclass of its stage: no config goes stale unseen."""
+
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from loupe.core.config import load_config
+
+ROOT = Path(__file__).parents[2]
+SCHEMAS = {
+    "assess": "loupe.bench.assess.AssessConfig",
+    "base": "loupe.sft.perception.PerceptionConfig",
+    "data": "loupe.data.synth.SynthConfig",
+    "evaluate": "loupe.bench.evaluate.EvaluateConfig",
+    "report": "loupe.bench.report.ReportConfig",
+}
+"""Dataclass by the first word of a file's name: `sft-small.yaml` is read as `sft`."""
+PROTOCOL = "loupe.core.protocol.Protocol"
+
+
+def yaml_files() -> list[Path]:
+    folders = [ROOT / "configs", ROOT / "data_recipes", *ROOT.glob("packages/*/src/loupe/*/protocols")]
+    return sorted(path for folder in folders for kind in ("*.yaml", "*.yml") for path in folder.rglob(kind))
+
+
+def schema_of(path: Path) -> type:
+    stem = path.stem.split("-")[0]
+    name = PROTOCOL if path.parent.name == "protocols" else SCHEMAS.get(stem)
+    assert name is not None, f"no schema claims {path.relative_to(ROOT)}; name its dataclass in SCHEMAS"
+    module, _, cls = name.rpartition(".")
+    return getattr(import_module(module), cls)
+
+
+@pytest.mark.parametrize("path", yaml_files(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_yaml_file_loads_into_the_dataclass_of_its_stage(path: Path) -> None:
+    schema = schema_of(path)
+    assert isinstance(load_config(schema, path), schema)
+
+
+def test_the_files_are_found() -> None:
+    assert "zoom.yaml" in {path.name for path in yaml_files()}
+
+
+@pytest.mark.parametrize("name", sorted(SCHEMAS.values()))
+def test_the_defaults_of_every_stage_load(name: str) -> None:
+    module, _, cls = name.rpartition(".")
+    assert load_config(getattr(import_module(module), cls))
