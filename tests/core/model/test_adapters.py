@@ -41,9 +41,7 @@ def adapter_folder(pocket_folder: Path, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.mark.parametrize("family", ["pocket", "qwen3"])
-def test_only_linear_layers_of_the_language_model_are_in_four_bits(
-    family: str, request: pytest.FixtureRequest
-) -> None:
+def test_only_linear_layers_of_the_language_model_are_in_four_bits(family: str, request: pytest.FixtureRequest) -> None:
     folder = request.getfixturevalue(f"{family}_folder")
     model, _ = load_model(ModelConfig(path=str(folder), quantise="nf4"))
     four_bits = [name for name, module in model.named_modules() if type(module).__name__ == "Linear4bit"]

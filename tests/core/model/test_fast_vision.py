@@ -24,7 +24,9 @@ def run(grid: list[list[int]], *, fast: bool) -> tuple[torch.Tensor, dict[str, t
     features = tower(patches, grid_thw=torch.tensor(grid)).pooler_output
     weights = torch.randn(features.shape, generator=generator)
     (features * weights).mean().backward()
-    return features.detach(), {name: weight.grad for name, weight in tower.named_parameters() if weight.grad is not None}
+    return features.detach(), {
+        name: weight.grad for name, weight in tower.named_parameters() if weight.grad is not None
+    }
 
 
 @pytest.mark.parametrize(

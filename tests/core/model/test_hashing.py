@@ -19,7 +19,9 @@ def test_one_file_gives_its_own_hash(tmp_path: Path) -> None:
 def test_shards_give_the_hash_of_their_list(tmp_path: Path) -> None:
     for name, content in (("b.safetensors", b"2"), ("a.safetensors", b"1")):
         (tmp_path / name).write_bytes(content)
-    lines = "".join(f"{sha256(content).hexdigest()}  {name}.safetensors\n" for name, content in (("a", b"1"), ("b", b"2")))
+    lines = "".join(
+        f"{sha256(content).hexdigest()}  {name}.safetensors\n" for name, content in (("a", b"1"), ("b", b"2"))
+    )
     assert weights_sha256(tmp_path) == sha256(lines.encode()).hexdigest()
 
 

@@ -2,12 +2,15 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 from transformers import Qwen2_5_VLForConditionalGeneration, Qwen3VLForConditionalGeneration
 
@@ -80,13 +83,11 @@ def test_the_attention_that_is_asked_for_is_used(pocket_folder: Path) -> None:
 
 
 def test_pixel_limits_bound_the_visual_tokens_and_are_saved(pocket_folder: Path, tmp_path: Path) -> None:
-    from PIL import Image
-
-    model, processor = load_model(ModelConfig(path=str(pocket_folder), max_pixels=56 * 56))
+    model, processor = load_model(ModelConfig(path=str(pocket_folder), max_pixels=60 * 60))
     save_model(model, processor, tmp_path / "small")
     for made in (processor, load_model(ModelConfig(path=str(tmp_path / "small")))[1]):
         assert made.image_processor(images=[Image.new("RGB", (300, 300))])["image_grid_thw"].tolist() == [[1, 4, 4]]
-        assert dict(made.image_processor.size) == {"shortest_edge": 784, "longest_edge": 3136}
+        assert dict(made.image_processor.size) == {"shortest_edge": 784, "longest_edge": 3600}
 
 
 def test_pixel_limits_that_cross_are_refused(pocket_folder: Path) -> None:
@@ -105,6 +106,22 @@ def test_a_new_model_replaces_the_old_one_and_leaves_nothing_beside_it(pocket_fo
     assert [item.name for item in target.parent.iterdir()] == ["model"]
     assert not (target / "stale.safetensors").exists()
     assert not load_file(target / "model.safetensors")["lm_head.weight"].any()
+
+
+def test_whoever_may_read_the_processor_may_read_the_weights(pocket_folder: Path) -> None:
+    assert len({item.stat().st_mode for item in pocket_folder.iterdir()}) == 1
+
+
+def test_loading_a_plain_model_needs_neither_peft_nor_bitsandbytes(pocket_folder: Path) -> None:
+    code = (
+        "import sys\n"
+        "from loupe.core.model.loading import ModelConfig, load_model\n"
+        f"load_model(ModelConfig(path={str(pocket_folder)!r}))\n"
+        "assert not {'peft', 'bitsandbytes', 'trl'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert not done.stdout
+    assert not done.stderr
 
 
 def test_a_failed_save_leaves_the_old_model_as_it_was(pocket_folder: Path, tmp_path: Path) -> None:
@@ -162,7 +179,9 @@ def test_a_torn_weight_file_is_refused(pocket_folder: Path, tmp_path: Path) -> N
 
 def test_code_beside_the_weights_is_never_run(pocket_folder: Path, tmp_path: Path) -> None:
     folder = copied(
-        pocket_folder, tmp_path / "code", auto_map={"AutoModelForImageTextToText": "trap.Trap", "AutoConfig": "trap.Trap"}
+        pocket_folder,
+        tmp_path / "code",
+        auto_map={"AutoModelForImageTextToText": "trap.Trap", "AutoConfig": "trap.Trap"},
     )
     (folder / "trap.py").write_text(f"open({str(tmp_path / 'sprung')!r}, 'w')\n")
     assert type(load_model(ModelConfig(path=str(folder)))[0]) is Qwen2_5_VLForConditionalGeneration
@@ -173,7 +192,7 @@ def test_a_model_without_its_tokenizer_is_refused(pocket_folder: Path, tmp_path:
     folder = copied(pocket_folder, tmp_path / "mute")
     for name in ("tokenizer.json", "tokenizer_config.json"):
         (folder / name).unlink()
-    with pytest.raises(ModelError, match="cannot make a model of"):
+    with pytest.raises(ModelError, match="is not that of the model"):
         load_model(ModelConfig(path=str(folder)))
 
 

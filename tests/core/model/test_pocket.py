@@ -1,9 +1,9 @@
-"""The pocket agent is the same for the same seed, a real Qwen2.5-VL, and starts with a cosine basis as its first layer."""
+"""The pocket agent is the same for the same seed, a real Qwen2.5-VL, and starts as a bank of band energies."""
 
 import torch
 from transformers import Qwen2_5_VLForConditionalGeneration
 
-from loupe.core.model.pocket import PocketSize, build_pocket, start_patches_as_dct
+from loupe.core.model.pocket import PocketSize, build_pocket, start_as_energy_bank
 from loupe.core.model.tokenizer import build_tokenizer
 
 TOKENIZER = build_tokenizer()
@@ -22,17 +22,23 @@ def test_another_seed_gives_other_weights() -> None:
     assert not torch.equal(one, two)
 
 
-def test_it_is_a_qwen_of_a_few_million_parameters() -> None:
+def test_it_is_a_qwen_of_one_to_five_million_parameters() -> None:
     model = build_pocket(TOKENIZER)
     assert type(model) is Qwen2_5_VLForConditionalGeneration
+    assert 1_000_000 < sum(weight.numel() for weight in model.parameters()) < 5_000_000
+
+
+def test_the_parameters_are_those_of_its_sizes() -> None:
+    model = build_pocket(TOKENIZER)
     width, rows = 128, -(-len(TOKENIZER) // 64) * 64
-    attention = 2 * (width * width) + 2 * (width * width // 2) + width + 2 * (width // 2)
-    language = 4 * (attention + 3 * width * 3 * width + 2 * width) + width + 2 * rows * width
-    block = 4 * width * width + 4 * width + 3 * width * 3 * width + 7 * width + 2 * width
-    merger = width + (4 * width) * (4 * width) + 4 * width + 4 * width * width + width
+    inner, vision_inner = model.config.text_config.intermediate_size, model.config.vision_config.intermediate_size
+    # Two key and value heads for four query heads; query, key and value have a bias.
+    layer = 3 * width * width + 2 * width + 3 * inner * width + 2 * width
+    language = 4 * layer + width + 2 * rows * width
+    block = 4 * width * width + 4 * width + 3 * vision_inner * width + 2 * vision_inner + width + 2 * width
+    merger = width + 16 * width * width + 4 * width + 4 * width * width + width
     vision = 3 * 2 * 14 * 14 * width + 2 * block + merger
     assert sum(weight.numel() for weight in model.parameters()) == language + vision
-    assert 1_500_000 < language + vision < 5_000_000
 
 
 def test_every_token_has_a_row_and_rows_come_in_blocks_of_64() -> None:
@@ -48,22 +54,36 @@ def test_sizes_are_those_that_were_asked_for() -> None:
     assert len(model.model.visual.blocks) == 1
 
 
-def test_each_output_of_the_cosine_patch_layer_has_unit_variance() -> None:
+def energy_bank() -> tuple[Qwen2_5_VLForConditionalGeneration, torch.Tensor]:
     model = build_pocket(TOKENIZER)
     patches = torch.randn(400, 3 * 2 * 14 * 14, generator=torch.Generator().manual_seed(0))
-    start_patches_as_dct(model, patches)
-    response = patches @ model.model.visual.patch_embed.proj.weight.flatten(1).T
-    torch.testing.assert_close(response.std(dim=0), torch.ones(128), rtol=0, atol=1e-3)
+    start_as_energy_bank(model, patches)
+    return model, patches
 
 
-def test_the_cosine_patch_layer_sees_luma_and_two_colour_differences() -> None:
-    model = build_pocket(TOKENIZER)
-    start_patches_as_dct(model, torch.randn(400, 3 * 2 * 14 * 14, generator=torch.Generator().manual_seed(0)))
-    weight = model.model.visual.patch_embed.proj.weight.detach()
+def test_half_of_the_patch_outputs_are_bands_of_unit_variance_and_half_are_free() -> None:
+    model, patches = energy_bank()
+    response = model.model.visual.patch_embed(patches)
+    torch.testing.assert_close(response[:, :64].std(dim=0), torch.ones(64), rtol=0, atol=1e-3)
+    assert not response[:, 64:].any()
+
+
+def test_bands_see_luma_and_two_colour_differences_in_both_frames_alike() -> None:
+    weight = energy_bank()[0].model.visual.patch_embed.proj.weight.detach()[:64]
     grey = weight.sum(dim=1).flatten(1).norm(dim=1) > 1e-5
-    assert grey.tolist() == [True] * 96 + [False] * 32
+    assert grey.tolist() == [True] * 48 + [False] * 16
     assert torch.equal(weight[:, :, 0], weight[:, :, 1])
-    # The first is the mean of the patch; two different luma functions share nothing.
+    # The first is the mean of the patch; two luma functions share nothing.
     torch.testing.assert_close(weight[0], weight[0, 0, 0, 0, 0].expand_as(weight[0]))
-    luma = torch.nn.functional.normalize(weight[:96].flatten(1), dim=1)
-    torch.testing.assert_close(luma @ luma.T, torch.eye(96), rtol=0, atol=1e-5)
+    luma = torch.nn.functional.normalize(weight[:48].flatten(1), dim=1)
+    torch.testing.assert_close(luma @ luma.T, torch.eye(48), rtol=0, atol=1e-5)
+
+
+@torch.no_grad()
+def test_the_first_gated_layer_squares_each_band_into_its_free_channel() -> None:
+    mlp = energy_bank()[0].model.visual.blocks[0].mlp
+    mlp.down_proj.weight[:, 128:] = 0
+    bands = torch.randn(50, 64, generator=torch.Generator().manual_seed(1))
+    squares = mlp(torch.cat([bands, torch.zeros(50, 64)], dim=1))
+    torch.testing.assert_close(squares[:, 64:], 0.3 * bands**2, rtol=1e-5, atol=1e-6)
+    assert not squares[:, :64].any()

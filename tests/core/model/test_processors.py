@@ -41,9 +41,11 @@ def test_a_longer_strip_takes_at_most_four_times_the_root_of_its_ratio(short: in
     assert visual_tokens(short * ratio, short) <= 4 * math.sqrt(ratio)
 
 
-def test_a_full_view_is_four_by_four_visual_tokens() -> None:
-    assert visual_tokens(112, 112) == 16
-    assert visual_tokens(900, 900) == 16
+def test_a_square_of_any_size_from_112_pixels_is_four_by_four_visual_tokens() -> None:
+    assert {visual_tokens(side, side) for side in (*range(112, 320), 384, 768, 1200)} == {16}
+
+
+def test_the_smallest_image_is_one_visual_token() -> None:
     assert visual_tokens(1, 1) == 1
 
 

@@ -11,6 +11,7 @@ kinds of example (ours):
 - no zoom: the same image judged from the overview alone, in the mode that says so.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,7 +68,7 @@ class RationaleShares:
 
 
 def write_rationale(
-    sample: Sample, evidence: Evidence, *, seed: int, shares: RationaleShares = RationaleShares()
+    sample: Sample, evidence: Evidence, *, seed: int | Sequence[int], shares: RationaleShares = RationaleShares()
 ) -> Rationale:
     """One rationale for a synthetic image, the same for the same seed. `sample.degradation` must be known."""
     truth = sample.degradation
@@ -77,8 +78,9 @@ def write_rationale(
     if draw < shares.no_zoom:
         return Rationale(sample.id, (_first_look(sample, truth, rng, ending=_FORBIDDEN),), zoom_allowed=False)
     kind = rng.random()
-    if truth.is_local and kind < shares.wrong_crop:
-        return _wrong_crop(sample, truth, rng)
+    misses = [region for region in REGIONS if overlap(truth, region) < _SHOWN]
+    if truth.is_local and misses and kind < shares.wrong_crop:
+        return _wrong_crop(sample, truth, rng, region=misses[rng.integers(len(misses))])
     if truth.distortion_class is not None and kind < shares.wrong_crop + shares.doubtful:
         return _doubtful(sample, truth, evidence, rng)
     if not sample.hard:
@@ -124,10 +126,8 @@ def _doubtful(sample: Sample, truth: Degradation, evidence: Evidence, rng: np.ra
     return Rationale(sample.id, (first, _second_look(sample, truth, rng, view=region, before=rating)))
 
 
-def _wrong_crop(sample: Sample, truth: Degradation, rng: np.random.Generator) -> Rationale:
+def _wrong_crop(sample: Sample, truth: Degradation, rng: np.random.Generator, *, region: Box) -> Rationale:
     """The crop misses the damage: the agent says so and stays with its first view."""
-    misses = [region for region in REGIONS if overlap(truth, region) < _SHOWN]
-    region = misses[rng.integers(len(misses))]
     first = _first_look(sample, truth, rng, ending=_one(rng, _UNSURE), crop=region, learn=False)
     text = _text(_one(rng, _CROP_CLEAN), truth, box=truth.bbox_2d, rating=sample.rating, tool="final")
     return Rationale(sample.id, (first, RationaleTurn(region, text)))

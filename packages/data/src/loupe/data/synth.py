@@ -25,6 +25,7 @@ from loupe.data.evidence import HARD_DAMAGE, HARD_SHARE, Evidence, measure_views
 from loupe.data.measure import MEASURE
 from loupe.data.photos import list_photos, photo_window
 from loupe.data.pristine import dead_leaves
+from loupe.data.rationale import write_rationale
 
 SPLITS = ("train", "val", "test")
 _PROGRESS = "progress.jsonl"
@@ -56,6 +57,8 @@ class SynthConfig:
     """Share of versions that are left clean."""
     local_share: float = 0.65
     """Share of the degraded versions that are damaged in one region only."""
+    rationales: bool = True
+    """Whether to write grounded rationales for the splits `train` and `val`."""
     seed: int = 0
     """Seed of everything; another seed gives other pristine images too."""
     workers: int = 0
@@ -200,6 +203,8 @@ def _write_labels(out: Path, config: SynthConfig, rows: list[dict[str, Any]]) ->
         evidence = [item for row in rows if row["split"] == split for item in row["evidence"]]
         _write_rows(out / f"{split}.jsonl", samples)
         _write_rows(out / "evidence" / f"{split}.jsonl", evidence)
+        if config.rationales and split != "test":
+            _write_rows(out / "rationales" / f"{split}.jsonl", _rationales(config, samples, evidence))
         splits[split] = {**_counts(samples), "sha256": sha256_file(out / f"{split}.jsonl")}
     manifest = {
         "config": asdict(config),
@@ -213,6 +218,16 @@ def _write_labels(out: Path, config: SynthConfig, rows: list[dict[str, Any]]) ->
 def _write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text_atomic(path, "".join(json.dumps(row) + "\n" for row in rows))
+
+
+def _rationales(
+    config: SynthConfig, samples: list[dict[str, Any]], evidence: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """One rationale for each image, worded with a seed of its own."""
+    pairs = zip(map(Sample.from_json, samples), map(Evidence.from_json, evidence), strict=True)
+    return [
+        write_rationale(sample, item, seed=[config.seed, number]).to_json() for number, (sample, item) in enumerate(pairs)
+    ]
 
 
 def _counts(samples: list[dict[str, Any]]) -> dict[str, Any]:

@@ -51,25 +51,19 @@ def find_model(path: str | Path) -> ModelFolder:
     Raises ModelError where there is none, or where it is not a supported model in safetensors.
     """
     folder = model_folder(path)
-    if not (folder / ADAPTER_CONFIG).is_file():
+    if not _is_adapter(folder):
         _check_model(folder)
         return ModelFolder(str(path), folder)
-    if not (folder / ADAPTER_WEIGHTS).is_file():
-        raise ModelError(f"{folder} {_no_weights(folder, ADAPTER_WEIGHTS)}")
-    settings = _json(folder / ADAPTER_CONFIG)
-    if settings.get("peft_type") != "LORA":
-        raise ModelError(f"{folder} is a {settings.get('peft_type')!r} adapter; wanted LORA")
-    name = settings.get("base_model_name_or_path")
-    remedy = f"write its path or hub id as base_model_name_or_path into {folder / ADAPTER_CONFIG}"
-    if not isinstance(name, str) or not name:
-        raise ModelError(f"the adapter {folder} does not name its base model; {remedy}")
+    name = _base_of(folder)
+    remedy = f"write the path or hub id of a full model as base_model_name_or_path into {folder / ADAPTER_CONFIG}"
     try:
-        base = find_model(name) if not _is_adapter(name) else None
+        base = model_folder(name)
+        if _is_adapter(base):
+            raise ModelError(f"{name} is an adapter too")
+        _check_model(base)
     except ModelError as error:
         raise ModelError(f"the base of the adapter {folder} cannot be used: {error}; {remedy}") from error
-    if base is None:
-        raise ModelError(f"the base {name} of {folder} is an adapter too; merge that one first, then {remedy}")
-    return ModelFolder(str(path), folder, base)
+    return ModelFolder(str(path), folder, ModelFolder(name, base))
 
 
 def model_folder(path: str | Path) -> Path:
@@ -116,8 +110,24 @@ def _from_hub(name: str) -> Path:
         ) from error
 
 
-def _is_adapter(name: str) -> bool:
-    return (model_folder(name) / ADAPTER_CONFIG).is_file()
+def _is_adapter(folder: Path) -> bool:
+    return (folder / ADAPTER_CONFIG).is_file()
+
+
+def _base_of(folder: Path) -> str:
+    """Name of the base that a LoRA adapter was made for."""
+    if not (folder / ADAPTER_WEIGHTS).is_file():
+        raise ModelError(f"{folder} {_no_weights(folder, ADAPTER_WEIGHTS)}")
+    settings = _json(folder / ADAPTER_CONFIG)
+    if settings.get("peft_type") != "LORA":
+        raise ModelError(f"{folder} is a {settings.get('peft_type')!r} adapter; wanted LORA; give another folder")
+    name = settings.get("base_model_name_or_path")
+    if not isinstance(name, str) or not name:
+        raise ModelError(
+            f"the adapter {folder} does not name its base; "
+            f"write a path or hub id as base_model_name_or_path into {ADAPTER_CONFIG}"
+        )
+    return name
 
 
 def _check_model(folder: Path) -> None:

@@ -51,7 +51,7 @@ def load_model(config: ModelConfig, *, train: bool = False) -> tuple[Any, Any]:
     if train and config.quantise == "nf4" and found.base is None and not config.lora.enabled:
         raise ModelError("weights in NF4 cannot be trained; set lora.enabled=true, or quantise=none")
     base = found.base or found
-    with _explained(found.name), _without_bars():
+    with _explained(found.name), _quietly():
         model = _load_weights(base, config)
         speed_up_vision(model)
         if found.base is not None:
@@ -60,6 +60,8 @@ def load_model(config: ModelConfig, *, train: bool = False) -> tuple[Any, Any]:
             model = _with_new_adapter(model, config.lora)
         source = found if has_processor(found.folder) else base
         processor = load_processor(source.folder, model_type=model.config.model_type)
+    if processor.tokenizer.convert_tokens_to_ids("<|image_pad|>") != model.config.image_token_id:
+        raise ModelError(f"the tokenizer in {source.folder} is not that of the model; copy both again")
     _limit_pixels(processor.image_processor, config)
     return model.train(train), processor
 
@@ -73,7 +75,7 @@ def save_model(model: Any, processor: Any, folder: Path | str) -> None:
     part = target.with_name(f".{target.name}.{secrets.token_hex(6)}.part")
     part.mkdir(parents=True)
     try:
-        with _without_bars():
+        with _quietly():
             if hasattr(model, "get_base_model"):
                 # A reference copy that a trainer keeps beside the adapter is none of the reader's business.
                 model.save_pretrained(part, selected_adapters=["default"], save_embedding_layers=False)
@@ -81,6 +83,10 @@ def save_model(model: Any, processor: Any, folder: Path | str) -> None:
             else:
                 model.save_pretrained(part)
             processor.save_pretrained(part)
+        # The weights are written for their owner alone; a model folder is for whoever may read the rest of it.
+        mode = (part / "tokenizer_config.json").stat().st_mode
+        for item in part.iterdir():
+            item.chmod(mode)
         _put_in_place(part, target)
     finally:
         shutil.rmtree(part, ignore_errors=True)
@@ -229,12 +235,16 @@ def _explained(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def _without_bars() -> Iterator[None]:
-    """Loading has no progress to show that is worth a line on the screen of every command."""
+def _quietly() -> Iterator[None]:
+    """Without bars for what takes a second, and without the warning that PEFT uses an old name of transformers."""
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings(
+                "ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning
+            )
+            yield
     finally:
         if shown:
             logging.enable_progress_bar()

@@ -52,12 +52,16 @@ _IMAGE_ONLY: dict[str, type[ImageOnlyQwen2_5VLProcessor] | type[ImageOnlyQwen3VL
 
 
 def build_pocket_processor() -> ImageOnlyQwen2_5VLProcessor:
-    """The pocket agent's processor: at most POCKET_SIDE² pixels an image, so at most 16 visual tokens."""
+    """The pocket agent's processor: at most POCKET_SIDE² pixels an image, so at most 16 visual tokens.
+
+    An image more than 16 times as long as it is wide takes more, at most 4 √ratio; above 200 it raises ValueError.
+    """
     image_processor = Qwen2VLImageProcessorPil(
         patch_size=14,
         temporal_patch_size=2,
         merge_size=2,
-        size={"shortest_edge": 28 * 28, "longest_edge": POCKET_SIDE**2},
+        # One more than the square of the side: else rounding shrinks some squares, 384 pixels wide for one, to 84.
+        size={"shortest_edge": 28 * 28, "longest_edge": POCKET_SIDE**2 + 1},
     )
     template = (files("loupe.core.model") / "chatml.jinja").read_text(encoding="utf-8")
     return ImageOnlyQwen2_5VLProcessor(image_processor, build_tokenizer(), chat_template=template)

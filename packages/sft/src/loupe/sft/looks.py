@@ -1,0 +1,93 @@
+"""Single looks to learn perception from: an overview or a crop, a question, and the true answer."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from loupe.core.answer import answer_of, render
+from loupe.core.protocol import Protocol
+from loupe.core.records import Box, severity_word
+from loupe.sft.views import Views
+
+CROP_QUESTION = "Judge this crop."
+"""What the base is asked about a crop on its own; episodes never use it."""
+
+
+@dataclass(frozen=True)
+class LookBatch:
+    """Views and what is said about them."""
+
+    pixels: npt.NDArray[np.uint8]
+    """(B, side, side, 3)"""
+    texts: list[tuple[str, str]]
+    """Question and answer of each view."""
+
+
+def draw_looks(views: Views, protocol: Protocol, count: int, *, rng: np.random.Generator) -> LookBatch:
+    """A random batch, half overviews, half crops, each mirrored at random."""
+    pixels, texts = [], []
+    for i in rng.integers(len(views), size=count):
+        flips = (bool(rng.random() < 0.5), bool(rng.random() < 0.5))
+        kind = "overview" if len(texts) % 2 == 0 else "crop"
+        region = views.draw_region(int(i), rng)
+        picture, text = _example(
+            views, protocol, int(i), kind, region=region, flips=flips, brief=bool(rng.random() < 0.5)
+        )
+        pixels.append(picture)
+        texts.append(text)
+    return LookBatch(np.stack(pixels), texts)
+
+
+def looks_in_order(views: Views, protocol: Protocol, kind: str, *, size: int = 100) -> Iterator[LookBatch]:
+    for first in range(0, len(views), size):
+        rows = [
+            _example(views, protocol, i, kind, region=views.true_region(i), flips=(False, False), brief=True)
+            for i in range(first, min(first + size, len(views)))
+        ]
+        yield LookBatch(np.stack([row[0] for row in rows]), [row[1] for row in rows])
+
+
+def _example(
+    views: Views, protocol: Protocol, index: int, kind: str, *, region: int, flips: tuple[bool, bool], brief: bool
+) -> tuple[npt.NDArray[np.uint8], tuple[str, str]]:
+    truth = views.samples[index].degradation
+    assert truth is not None
+    if kind == "crop":
+        seen = views.region_shows(index, region)
+        fields: dict[str, Any] = {
+            "distortion_class": truth.distortion_class if seen else None,
+            "severity": severity_word(truth.severity) if seen else None,
+            "rating": round(views.evidence[index].region_ratings[region], 1),
+        }
+        return _flip(views.crop(index, region), flips), (CROP_QUESTION, _bare(fields))
+    fields = {
+        "distortion_class": truth.distortion_class,
+        "severity": severity_word(truth.severity),
+        "bbox_2d": _flip_box(truth.bbox_2d, flips),
+        "rating": round(views.samples[index].rating, 1),
+    }
+    question = protocol.no_zoom_question if brief else protocol.question
+    return _flip(views.overviews[index], flips), (question, _bare(fields))
+
+
+def _bare(fields: dict[str, Any]) -> str:
+    text = render(answer_of("", **fields))
+    return text[text.index("<answer>") :]
+
+
+def _flip(pixels: npt.NDArray[np.uint8], flips: tuple[bool, bool]) -> npt.NDArray[np.uint8]:
+    return pixels[:: -1 if flips[1] else 1, :: -1 if flips[0] else 1]
+
+
+def _flip_box(box: Box | None, flips: tuple[bool, bool]) -> Box | None:
+    if box is None:
+        return None
+    x1, y1, x2, y2 = box
+    if flips[0]:
+        x1, x2 = 1 - x2, 1 - x1
+    if flips[1]:
+        y1, y2 = 1 - y2, 1 - y1
+    return (x1, y1, x2, y2)
