@@ -1,6 +1,7 @@
 """The degradation engine: one pure function from a clean image to a damaged one, and a seeded draw of what to damage.
 
-The same seed gives the same pixels on every machine with the same library versions; nothing here reads a file or a clock.
+The same seed gives the same pixels on every machine with the same library versions; nothing here reads a file or a
+clock.
 """
 
 import numpy as np
@@ -25,9 +26,7 @@ VARIANTS: dict[str, dict[str, Distortion]] = {
 
 CLEAN = Degradation(None, 0, None)
 
-REGIONS: tuple[Box, ...] = tuple(
-    (x / 4, y / 4, x / 4 + 0.5, y / 4 + 0.5) for y in range(3) for x in range(3)
-)
+REGIONS: tuple[Box, ...] = tuple((x / 4, y / 4, x / 4 + 0.5, y / 4 + 0.5) for y in range(3) for x in range(3))
 """Where local damage may lie: nine windows of half the width and half the height, row by row from the top left."""
 
 
@@ -49,7 +48,7 @@ def degrade(image: Pixels, degradation: Degradation, *, seed: int) -> Pixels:
 
 
 def draw_degradation(rng: np.random.Generator, *, clean_share: float, local_share: float) -> Degradation:
-    """A random degradation: class, variant and level uniform; local with probability `local_share`, else the whole image."""
+    """A random degradation: class, variant and level uniform; local with probability `local_share`, else everywhere."""
     if rng.random() < clean_share:
         return CLEAN
     name = str(rng.choice(list(VARIANTS)))

@@ -1,7 +1,8 @@
 """What each view of a synthetic image shows, measured: the overview, and each of the nine regions that a crop may show.
 
-The pristine image is at hand only while an image is made, so this is kept beside the labels. It decides, by measurement,
-which images are hard (the overview understates the damage), and what an ideal agent would say after looking at a crop.
+The pristine image is at hand only while an image is made, so this is kept beside the labels. It decides, by
+measurement, which images are hard (the overview understates the damage), and what an ideal agent would say after
+looking at a crop.
 """
 
 from dataclasses import asdict, dataclass
@@ -43,7 +44,9 @@ class Evidence:
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> Self:
         """Inverse of `to_json`."""
-        return cls(**{**row, "region_ratings": tuple(row["region_ratings"])})
+        fields = dict(row)
+        fields["region_ratings"] = tuple(row["region_ratings"])
+        return cls(**fields)
 
 
 def measure_views(id: str, pristine: Pixels, degraded: Pixels) -> Evidence:
@@ -65,4 +68,4 @@ def overlap(degradation: Degradation, view: Box) -> float:
 
 
 def _overview(image: Pixels) -> Pixels:
-    return np.asarray(cv2.resize(image, (OVERVIEW_SIDE, OVERVIEW_SIDE), interpolation=cv2.INTER_AREA))
+    return np.asarray(cv2.resize(image, (OVERVIEW_SIDE, OVERVIEW_SIDE), interpolation=cv2.INTER_AREA), np.uint8)

@@ -46,7 +46,7 @@ def ssim_map(first: npt.NDArray[np.float32], second: npt.NDArray[np.float32]) ->
 
 
 def _window(plane: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    return cv2.GaussianBlur(plane, (11, 11), 1.5, borderType=cv2.BORDER_REFLECT_101)
+    return np.asarray(cv2.GaussianBlur(plane, (11, 11), 1.5, borderType=cv2.BORDER_REFLECT_101), np.float32)
 
 
 def _luma(image: Pixels) -> npt.NDArray[np.float32]:

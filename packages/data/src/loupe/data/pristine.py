@@ -1,11 +1,13 @@
 """Pristine images out of nothing: dead leaves with the variety of photographs.
 
-Opaque shapes that cover one another, with sizes after a power law, give the edges and scale invariance of natural images
-(Lee, Mumford, Huang 2001). Plain dead leaves do not teach an agent what an ordinary exposure or a soft but sound
+Opaque shapes that cover one another, with sizes after a power law, give the edges and scale invariance of natural
+images (Lee, Mumford, Huang 2001). Plain dead leaves do not teach an agent what an ordinary exposure or a soft but sound
 photograph looks like, so each image also draws (ours): textured and shaded leaves, smooth skies, soft focus, exposure,
 contrast, colour cast and the grain of a good sensor. Images are drawn larger and scaled down, so that edges are as
 sharp as in a photograph that was scaled down.
 """
+
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,7 +15,7 @@ import numpy.typing as npt
 
 from loupe.data.degrade import Pixels
 
-_Float = npt.NDArray[np.float32]
+_Float = npt.NDArray[np.floating[Any]]
 _OVERSAMPLE = 2
 
 
@@ -27,7 +29,7 @@ def dead_leaves(seed: int, *, size: int = 224) -> Pixels:
     for radius in _radii(rng, side):
         _draw_leaf(canvas, rng, radius, palette=palette, textures=textures)
     canvas = _soften_somewhere(canvas, rng, side)
-    image = cv2.resize(canvas, (size, size), interpolation=cv2.INTER_AREA)
+    image = np.asarray(cv2.resize(canvas, (size, size), interpolation=cv2.INTER_AREA), np.float32)
     return np.round(np.clip(_develop(image, rng), 0, 1) * 255).astype(np.uint8)
 
 
@@ -52,7 +54,7 @@ def _background(rng: np.random.Generator, side: int, palette: _Float) -> _Float:
 
 
 def _radii(rng: np.random.Generator, side: int) -> npt.NDArray[np.float64]:
-    """Radii after the density r^-3 between two limits, largest first in a part of the images (small things in front)."""
+    """Radii after the density r^-3 between two limits; in half of the images largest first (small things in front)."""
     count = int(rng.choice([8, 30, 90, 250]) * rng.uniform(0.6, 1.4))
     smallest, largest = side * rng.uniform(0.012, 0.09), side * rng.uniform(0.2, 0.6)
     uniform = rng.random(count)
@@ -133,7 +135,7 @@ def _cloud(rng: np.random.Generator, side: int, *, exponent: float) -> _Float:
 
 
 def _soften_somewhere(canvas: _Float, rng: np.random.Generator, side: int) -> _Float:
-    """Shallow depth of field in a part of the images: a smooth area is out of focus, and the image is sound all the same."""
+    """Shallow depth of field in a part of the images: a smooth area is out of focus, and the image is sound anyhow."""
     if rng.random() < 0.7:
         return canvas
     soft = cv2.GaussianBlur(canvas, (0, 0), rng.uniform(2, 8))
@@ -145,7 +147,7 @@ def _soften_somewhere(canvas: _Float, rng: np.random.Generator, side: int) -> _F
 def _develop(image: _Float, rng: np.random.Generator) -> _Float:
     """Lens softness, exposure, contrast, colour cast, and the grain of a good sensor."""
     if rng.random() < 0.6:
-        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, 0.75))
+        image = np.asarray(cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, 0.75)), np.float32)
     image = np.clip(image, 0, None) ** np.exp(rng.normal(0, 0.25))
     middle = image.mean()
     image = middle + (image - middle) * rng.uniform(0.6, 1.25)

@@ -136,7 +136,9 @@ def _split_photos(config: SynthConfig) -> dict[str, list[Path]]:
     photos = [photos[i] for i in np.random.default_rng(config.seed).permutation(len(photos))]
     wanted = np.array([getattr(config, split) for split in SPLITS], float)
     if len(photos) < np.count_nonzero(wanted):
-        raise ConfigError(f"{len(photos)} photographs for {np.count_nonzero(wanted)} splits; give at least one for each")
+        raise ConfigError(
+            f"{len(photos)} photographs for {np.count_nonzero(wanted)} splits; give at least one for each"
+        )
     counts = np.maximum(np.floor(len(photos) * wanted / wanted.sum()), wanted > 0).astype(int)
     counts[np.argmax(counts)] += len(photos) - counts.sum()
     ends = np.cumsum(counts)
@@ -226,7 +228,8 @@ def _rationales(
     """One rationale for each image, worded with a seed of its own."""
     pairs = zip(map(Sample.from_json, samples), map(Evidence.from_json, evidence), strict=True)
     return [
-        write_rationale(sample, item, seed=[config.seed, number]).to_json() for number, (sample, item) in enumerate(pairs)
+        write_rationale(sample, item, seed=[config.seed, number]).to_json()
+        for number, (sample, item) in enumerate(pairs)
     ]
 
 
@@ -237,7 +240,9 @@ def _counts(samples: list[dict[str, Any]]) -> dict[str, Any]:
         "images": len(samples),
         "pristine": len({sample["ref_id"] for sample in samples}),
         "hard": sum(bool(sample["hard"]) for sample in samples),
-        "local": sum(item["bbox_2d"] not in (None, (0.0, 0.0, 1.0, 1.0), [0.0, 0.0, 1.0, 1.0]) for item in degradations),
+        "local": sum(
+            item["bbox_2d"] not in (None, (0.0, 0.0, 1.0, 1.0), [0.0, 0.0, 1.0, 1.0]) for item in degradations
+        ),
         "distortion_class": dict(sorted(Counter(str(item["distortion_class"]) for item in degradations).items())),
         "severity": dict(sorted(Counter(str(item["severity"]) for item in degradations).items())),
         "rating_histogram": np.histogram(ratings, bins=8, range=(1, 5))[0].tolist() if samples else [],

@@ -11,7 +11,7 @@ _LENS_RADIUS = (2, 3, 4, 6, 8)
 
 def gaussian(image: Array, level: int, rng: np.random.Generator) -> Array:
     """Gaussian of sigma 1 to 5 pixels."""
-    return cv2.GaussianBlur(image, (0, 0), float(level), borderType=cv2.BORDER_REFLECT_101)
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), float(level), borderType=cv2.BORDER_REFLECT_101), np.float32)
 
 
 def motion(image: Array, level: int, rng: np.random.Generator) -> Array:
@@ -22,7 +22,7 @@ def motion(image: Array, level: int, rng: np.random.Generator) -> Array:
     for step in np.linspace(0, radius, 4 * radius + 1):
         x, y = radius + step * np.cos(angle), radius + step * np.sin(angle)
         kernel[round(y), round(x)] += np.exp(-0.5 * (step / sigma) ** 2)
-    return cv2.filter2D(image, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REFLECT_101)
+    return _filtered(image, kernel)
 
 
 def lens(image: Array, level: int, rng: np.random.Generator) -> Array:
@@ -31,7 +31,12 @@ def lens(image: Array, level: int, rng: np.random.Generator) -> Array:
     rows, columns = np.mgrid[-radius : radius + 1, -radius : radius + 1]
     # The half pixel keeps the disk round at small radii.
     disk = (rows**2 + columns**2 <= (radius + 0.5) ** 2).astype(np.float32)
-    return cv2.filter2D(image, -1, disk / disk.sum(), borderType=cv2.BORDER_REFLECT_101)
+    return _filtered(image, disk)
+
+
+def _filtered(image: Array, kernel: Array) -> Array:
+    blurred = cv2.filter2D(image, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REFLECT_101)
+    return np.asarray(blurred, np.float32)
 
 
 VARIANTS: dict[str, Distortion] = {"gaussian": gaussian, "motion": motion, "lens": lens}

@@ -21,8 +21,9 @@ def webp(image: Array, level: int, rng: np.random.Generator) -> Array:
 def _through(suffix: str, image: Array, parameters: list[int]) -> Array:
     pixels = np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)
     _, data = cv2.imencode(suffix, cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), parameters)
-    decoded = cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
-    return decoded.astype(np.float32) / 255
+    decoded = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    assert decoded is not None, "a picture that was just encoded can be decoded"
+    return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB).astype(np.float32) / 255
 
 
 VARIANTS: dict[str, Distortion] = {"jpeg": jpeg, "webp": webp}

@@ -1,4 +1,6 @@
-"""Noise in six variants. Levels 1 to 5 as in DepictQA's tables (its gaussian RGB, YCrCb, speckle, correlated, poisson, impulse).
+"""Noise in six variants.
+
+Levels 1 to 5 as in DepictQA's tables (its gaussian RGB, YCrCb, speckle, correlated, poisson, impulse).
 
 Every function maps a float image (H, W, 3) in [0, 1] to the same, not yet clipped.
 """
@@ -22,7 +24,8 @@ def chroma(image: Array, level: int, rng: np.random.Generator) -> Array:
     """White noise in YCrCb, stronger in the two colour planes."""
     sigma = _CHROMA_SIGMA[level - 1] * np.array([1.0, *[_CHROMA_FACTOR[level - 1]] * 2], np.float32)
     planes = cv2.cvtColor(image, cv2.COLOR_RGB2YCrCb)
-    return cv2.cvtColor(planes + sigma * rng.standard_normal(image.shape, dtype=np.float32), cv2.COLOR_YCrCb2RGB)
+    noisy = planes + sigma * rng.standard_normal(image.shape, dtype=np.float32)
+    return np.asarray(cv2.cvtColor(noisy, cv2.COLOR_YCrCb2RGB), np.float32)
 
 
 def speckle(image: Array, level: int, rng: np.random.Generator) -> Array:
@@ -34,7 +37,8 @@ def speckle(image: Array, level: int, rng: np.random.Generator) -> Array:
 def correlated(image: Array, level: int, rng: np.random.Generator) -> Array:
     """White noise seen through a 3 × 3 mean, as after demosaicing."""
     sigma = (0.08, 0.11, 0.14, 0.18, 0.22)[level - 1]
-    return cv2.blur(image + sigma * rng.standard_normal(image.shape, dtype=np.float32), (3, 3))
+    noisy = image + sigma * rng.standard_normal(image.shape, dtype=np.float32)
+    return np.asarray(cv2.blur(noisy, (3, 3)), np.float32)
 
 
 def poisson(image: Array, level: int, rng: np.random.Generator) -> Array:

@@ -22,7 +22,7 @@ def _blocks(image: Array, level: int, interpolation: int) -> Array:
     height, width = image.shape[:2]
     size = (max(1, round(width / _BLOCK[level - 1])), max(1, round(height / _BLOCK[level - 1])))
     small = cv2.resize(image, size, interpolation=interpolation)
-    return cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST)
+    return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST), np.float32)
 
 
 VARIANTS: dict[str, Distortion] = {"mean": mean, "nearest": nearest}

@@ -1,4 +1,7 @@
-"""Darkening and brightening, three variants each. Shifts and exponents of darkening as in DepictQA's tables; ours mirrored for brightening."""
+"""Darkening and brightening, three variants each.
+
+Shifts and exponents of darkening as in DepictQA's tables; ours mirrored for brightening.
+"""
 
 import cv2
 import numpy as np
@@ -43,7 +46,7 @@ def brighten_gamma(image: Array, level: int, rng: np.random.Generator) -> Array:
 def _shift_value(image: Array, shift: float) -> Array:
     planes = cv2.cvtColor(np.clip(image, 0, 1), cv2.COLOR_RGB2HSV)
     planes[..., 2] = np.clip(planes[..., 2] + shift, 0, 1)
-    return cv2.cvtColor(planes, cv2.COLOR_HSV2RGB)
+    return np.asarray(cv2.cvtColor(planes, cv2.COLOR_HSV2RGB), np.float32)
 
 
 DARKEN: dict[str, Distortion] = {"value": darken_value, "shift": darken_shift, "gamma": darken_gamma}

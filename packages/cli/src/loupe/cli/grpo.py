@@ -1,0 +1,34 @@
+"""`loupe grpo`: a config and overrides in, a GRPO run folder out."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def grpo(
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings; they win over the file.")
+    ] = None,
+    config: Annotated[Path | None, typer.Option("--config", "-c", help="YAML file with what differs.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in the out folder.")] = False,
+) -> None:
+    """Sharpen an SFT model by reinforcement learning on its own episodes.
+
+    Arguments of TRL's GRPOConfig are reached under `trainer.`.
+
+    Examples:
+
+    loupe grpo --config configs/pocket/grpo.yaml
+
+    loupe grpo --config configs/pocket/grpo.yaml rewards.rank=0 out=runs/pocket/grpo-no-rank
+
+    loupe grpo --config configs/qwen2_5_vl_7b/grpo.yaml data=data/mine
+    """
+    from loupe.cli.screen import remark
+    from loupe.core.config import load_config
+    from loupe.grpo.config import GrpoConfig
+    from loupe.grpo.train import run_grpo
+
+    settings = load_config(GrpoConfig, config, [*(overrides or []), *(["resume=true"] if resume else [])])
+    remark(f"model written to {run_grpo(settings)}")

@@ -1,0 +1,109 @@
+"""Stages in a row, for the verbs that walk more than one: config file, overrides, stage, a line on the screen."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from loupe.core import numbers
+from loupe.core.config import load_config
+from loupe.core.files import read_json
+
+
+@dataclass
+class Recipe:
+    """Runs stages from the YAML files of one folder. Every stage resumes, so an interrupted recipe can be called again."""
+
+    configs: Path
+    overrides: Mapping[str, Sequence[str]]
+    runs: Path
+    evaluations: dict[str, Path] = field(default_factory=dict[str, Path])
+    began: float = field(default_factory=time.monotonic)
+
+    def data(self, name: str) -> Path:
+        """Labelled images."""
+        from loupe.cli.screen import progress_bar
+        from loupe.data.synth import SynthConfig, synthesise
+
+        settings = load_config(SynthConfig, *self._sources(name))
+        with progress_bar("pristine images") as step:
+            folder = synthesise(settings, progress=step)
+        return self._done("images", folder)
+
+    def perception(self, name: str) -> Path:
+        """The pocket base, from random weights."""
+        from loupe.cli.screen import progress_bar
+        from loupe.sft.perception import PerceptionConfig, run_perception
+
+        settings = load_config(PerceptionConfig, *self._sources(name, "resume=true"))
+        with progress_bar("perception steps") as step:
+            folder = run_perception(settings, progress=step)
+        return self._done("perception", folder)
+
+    def sft(self, name: str) -> Path:
+        """The SFT stage."""
+        from loupe.sft.config import SftConfig
+        from loupe.sft.train import run_sft
+
+        return self._done("SFT", run_sft(load_config(SftConfig, *self._sources(name, "resume=true"))))
+
+    def grpo(self, name: str) -> Path:
+        """The GRPO stage."""
+        from loupe.grpo.config import GrpoConfig
+        from loupe.grpo.train import run_grpo
+
+        return self._done("GRPO", run_grpo(load_config(GrpoConfig, *self._sources(name, "resume=true"))))
+
+    def evaluate(self, name: str, model: str | Path, *words: str) -> Path:
+        """A model on the held-out images under all looks."""
+        from loupe.bench.evaluate import EvaluateConfig, evaluate
+        from loupe.cli.screen import progress_bar
+
+        out = self.runs / f"eval-{name}"
+        settings = load_config(
+            EvaluateConfig, *self._sources("evaluate", f"model={model}", f"out={out}", "resume=true", *words)
+        )
+        with progress_bar(f"episodes of {name}") as step:
+            evaluate(settings, progress=step)
+        self.evaluations[name] = out
+        return self._done(f"evaluation of {name}", out)
+
+    def table(self) -> None:
+        """All evaluations so far, side by side, and what GRPO gained in reward."""
+        from loupe.bench.reward_gain import reward_gain
+        from loupe.bench.summary import FILE
+        from loupe.cli.screen import out, recipe_table
+        from loupe.core.protocol import load_protocol
+        from loupe.grpo.config import GrpoConfig
+
+        summaries = {name: read_json(folder / FILE) for name, folder in self.evaluations.items()}
+        for subset in ("all", "hard"):
+            out().print(recipe_table(summaries, subset=subset))
+        if {"sft", "grpo"} <= set(self.evaluations):
+            trained = load_config(GrpoConfig, *self._sources("grpo"))
+            protocol, pair = load_protocol(trained.protocol), (self.evaluations["sft"], self.evaluations["grpo"])
+            gain = reward_gain(*pair, protocol, weights=trained.rewards, options=trained.reward_options)
+            out().print(
+                f"mean reward: {numbers.fixed(gain.first)} after SFT, {numbers.fixed(gain.second)} after GRPO, "
+                f"difference {numbers.interval(*gain.difference)}"
+            )
+
+    def report(self) -> Path:
+        """One page of everything."""
+        from loupe.bench.report import ReportConfig, report
+
+        folders = [f"evaluations.{name}={folder}" for name, folder in self.evaluations.items()]
+        trainings = [f"trainings.{stage.upper()}={self.runs / stage}" for stage in ("sft", "grpo")]
+        words = [*folders, *trainings, f"out={self.runs / 'report'}"]
+        settings = load_config(ReportConfig, None, words)
+        return self._done("report", report(settings, settings.out))
+
+    def _sources(self, name: str, *words: str) -> tuple[Path, list[str]]:
+        """The config file of a stage and its overrides."""
+        return self.configs / f"{name}.yaml", [*self.overrides.get(name, ()), *words]
+
+    def _done(self, what: str, where: Path) -> Path:
+        from loupe.cli.screen import remark
+
+        remark(f"[{numbers.seconds(time.monotonic() - self.began)}] {what}: {where}")
+        return where

@@ -1,0 +1,34 @@
+"""`loupe sft`: a config and overrides in, an SFT run folder out."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def sft(
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings; they win over the file.")
+    ] = None,
+    config: Annotated[Path | None, typer.Option("--config", "-c", help="YAML file with what differs.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in the out folder.")] = False,
+) -> None:
+    """Teach a base model to reason, zoom and rate, from written rationales.
+
+    Arguments of TRL's SFTConfig are reached under `trainer.`.
+
+    Examples:
+
+    loupe sft --config configs/pocket/sft.yaml
+
+    loupe sft --config configs/pocket/sft.yaml trainer.max_steps=50 out=runs/pocket/sft-short
+
+    loupe sft --config configs/qwen2_5_vl_7b/sft.yaml data=data/mine
+    """
+    from loupe.cli.screen import remark
+    from loupe.core.config import load_config
+    from loupe.sft.config import SftConfig
+    from loupe.sft.train import run_sft
+
+    settings = load_config(SftConfig, config, [*(overrides or []), *(["resume=true"] if resume else [])])
+    remark(f"model written to {run_sft(settings)}")
