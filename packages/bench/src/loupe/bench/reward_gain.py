@@ -33,7 +33,7 @@ def reward_gain(
     weights: RewardWeights | None = None,
     options: RewardOptions | None = None,
 ) -> RewardGain:
-    """Gain of the evaluation in folder `second` over that in `first`. Raises DataError where they judged other images."""
+    """Gain of the evaluation in folder `second` over that in `first`. Raises DataError for other images."""
     pair = [_of_look(read_predictions(folder / FILE), look) for folder in (first, second)]
     if list(pair[0]) != list(pair[1]):
         raise DataError(

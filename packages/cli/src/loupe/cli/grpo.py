@@ -25,10 +25,12 @@ def grpo(
 
     loupe grpo --config configs/qwen2_5_vl_7b/grpo.yaml data=data/mine
     """
-    from loupe.cli.screen import remark
+    from loupe.cli.screen import progress_bar, remark
     from loupe.core.config import load_config
     from loupe.grpo.config import GrpoConfig
     from loupe.grpo.train import run_grpo
 
     settings = load_config(GrpoConfig, config, [*(overrides or []), *(["resume=true"] if resume else [])])
-    remark(f"model written to {run_grpo(settings)}")
+    with progress_bar("GRPO steps") as step:
+        folder = run_grpo(settings, progress=step)
+    remark(f"model written to {folder}")

@@ -1,5 +1,6 @@
 """Stages in a row, for the verbs that walk more than one: config file, overrides, stage, a line on the screen."""
 
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from loupe.core.files import read_json
 
 @dataclass
 class Recipe:
-    """Runs stages from the YAML files of one folder. Every stage resumes, so an interrupted recipe can be called again."""
+    """Runs stages from the YAML files of one folder. Every stage resumes, so a broken-off one can be called again."""
 
     configs: Path
     overrides: Mapping[str, Sequence[str]]
@@ -42,17 +43,25 @@ class Recipe:
 
     def sft(self, name: str) -> Path:
         """The SFT stage."""
+        from loupe.cli.screen import progress_bar
         from loupe.sft.config import SftConfig
         from loupe.sft.train import run_sft
 
-        return self._done("SFT", run_sft(load_config(SftConfig, *self._sources(name, "resume=true"))))
+        settings = load_config(SftConfig, *self._sources(name, "resume=true"))
+        with progress_bar("SFT steps") as step:
+            folder = run_sft(settings, progress=step)
+        return self._done("SFT", folder)
 
     def grpo(self, name: str) -> Path:
         """The GRPO stage."""
+        from loupe.cli.screen import progress_bar
         from loupe.grpo.config import GrpoConfig
         from loupe.grpo.train import run_grpo
 
-        return self._done("GRPO", run_grpo(load_config(GrpoConfig, *self._sources(name, "resume=true"))))
+        settings = load_config(GrpoConfig, *self._sources(name, "resume=true"))
+        with progress_bar("GRPO steps") as step:
+            folder = run_grpo(settings, progress=step)
+        return self._done("GRPO", folder)
 
     def evaluate(self, name: str, model: str | Path, *words: str) -> Path:
         """A model on the held-out images under all looks."""
@@ -97,6 +106,29 @@ class Recipe:
         words = [*folders, *trainings, f"out={self.runs / 'report'}"]
         settings = load_config(ReportConfig, None, words)
         return self._done("report", report(settings, settings.out))
+
+    def photographs(self, name: str) -> Path:
+        """Damaged windows of the photographs that come with scikit-image and scikit-learn."""
+        from loupe.data.sample_photos import copy_sample_photos
+        from loupe.data.synth import SynthConfig
+
+        copy_sample_photos(Path(load_config(SynthConfig, *self._sources(name)).photos))
+        return self.data(name)
+
+    def card(self, name: str, model: Path, stage: str) -> None:
+        """The model card, README.md in the model's folder."""
+        from loupe.bench.card import write_card
+
+        figures = {
+            "synthetic images": self.evaluations[stage],
+            "windows of photographs": self.evaluations[f"{stage}-photos"],
+        }
+        write_card(name, model, training=model.parent, evaluations=figures)
+
+    def install(self, model: Path, folder: Path) -> Path:
+        """Copy a checkpoint with its card."""
+        shutil.copytree(model, folder, dirs_exist_ok=True)
+        return self._done("installed", folder)
 
     def _sources(self, name: str, *words: str) -> tuple[Path, list[str]]:
         """The config file of a stage and its overrides."""

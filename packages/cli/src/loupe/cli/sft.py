@@ -25,10 +25,12 @@ def sft(
 
     loupe sft --config configs/qwen2_5_vl_7b/sft.yaml data=data/mine
     """
-    from loupe.cli.screen import remark
+    from loupe.cli.screen import progress_bar, remark
     from loupe.core.config import load_config
     from loupe.sft.config import SftConfig
     from loupe.sft.train import run_sft
 
     settings = load_config(SftConfig, config, [*(overrides or []), *(["resume=true"] if resume else [])])
-    remark(f"model written to {run_sft(settings)}")
+    with progress_bar("SFT steps") as step:
+        folder = run_sft(settings, progress=step)
+    remark(f"model written to {folder}")

@@ -33,9 +33,11 @@ REGIONS: tuple[Box, ...] = tuple((x / 4, y / 4, x / 4 + 0.5, y / 4 + 0.5) for y 
 def degrade(image: Pixels, degradation: Degradation, *, seed: int) -> Pixels:
     """The image with the degradation in its region; outside the region every pixel stays as it was.
 
-    image (H, W, 3) uint8. A clean degradation returns a copy. Raises DataError for a class, variant or level that does
-    not exist.
+    image (H, W, 3) uint8. A clean degradation returns a copy. Raises DataError for pixels of another form, and for a
+    class, variant or level that does not exist.
     """
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
+        raise DataError(f"got pixels {image.shape} of {image.dtype}; wanted (H, W, 3) of uint8, RGB")
     if degradation.distortion_class is None:
         return image.copy()
     function = _distortion(degradation)
@@ -58,10 +60,13 @@ def draw_degradation(rng: np.random.Generator, *, clean_share: float, local_shar
 
 
 def pixel_slices(box: Box, height: int, width: int) -> tuple[slice, slice]:
-    """Rows and columns of a normalised box, rounded to whole pixels; never empty."""
-    left, right = round(box[0] * width), round(box[2] * width)
-    top, bottom = round(box[1] * height), round(box[3] * height)
-    return slice(top, max(bottom, top + 1)), slice(left, max(right, left + 1))
+    """Rows and columns of a normalised box, rounded to whole pixels; never empty, never outside of the image."""
+    return _span(box[1], box[3], height), _span(box[0], box[2], width)
+
+
+def _span(start: float, end: float, length: int) -> slice:
+    first = min(round(start * length), length - 1)
+    return slice(first, max(round(end * length), first + 1))
 
 
 def _distortion(degradation: Degradation) -> Distortion:

@@ -7,23 +7,34 @@ constants are larger than the published ones (ours): with those, the faintest no
 The map from SSIM to a rating is ours.
 """
 
+from typing import Any
+
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from loupe.core.errors import DataError
 from loupe.data.degrade import Pixels
+
+Plane = npt.NDArray[np.floating[Any]]
+"""One number a pixel (H, W): luma in 0..255, or SSIM."""
 
 MEASURE = "ssim-luma-worst-quarter"
 WORST_SHARE = 0.25
 _C1, _C2 = (0.06 * 255) ** 2, (0.05 * 255) ** 2
 
 
-def ssim_between(pristine: Pixels, degraded: Pixels) -> npt.NDArray[np.float32]:
-    """SSIM map (H, W) of the luma of two images (H, W, 3) of the same size; at most 1."""
+def ssim_between(pristine: Pixels, degraded: Pixels) -> Plane:
+    """SSIM map (H, W) of the luma of two images (H, W, 3) uint8, -1..1, 1 where they agree.
+
+    Raises DataError for images of two sizes.
+    """
+    if pristine.shape != degraded.shape:
+        raise DataError(f"cannot compare images of {pristine.shape} and {degraded.shape}; wanted one size")
     return ssim_map(_luma(pristine), _luma(degraded))
 
 
-def pooled(values: npt.NDArray[np.float32]) -> float:
+def pooled(values: Plane) -> float:
     """Mean of the worst quarter of a map."""
     flat = values.ravel()
     count = max(1, round(WORST_SHARE * flat.size))
@@ -35,7 +46,7 @@ def rating_of(ssim: float) -> float:
     return float(1 + 4 * np.clip(ssim, 0, 1))
 
 
-def ssim_map(first: npt.NDArray[np.float32], second: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def ssim_map(first: Plane, second: Plane) -> Plane:
     """SSIM at every pixel of two luma images (H, W) in 0..255; borders are mirrored."""
     mean_1, mean_2 = _window(first), _window(second)
     variance_1 = _window(first * first) - mean_1 * mean_1
@@ -45,9 +56,9 @@ def ssim_map(first: npt.NDArray[np.float32], second: npt.NDArray[np.float32]) ->
     return luminance * (2 * covariance + _C2) / (variance_1 + variance_2 + _C2)
 
 
-def _window(plane: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def _window(plane: Plane) -> Plane:
     return np.asarray(cv2.GaussianBlur(plane, (11, 11), 1.5, borderType=cv2.BORDER_REFLECT_101), np.float32)
 
 
-def _luma(image: Pixels) -> npt.NDArray[np.float32]:
+def _luma(image: Pixels) -> Plane:
     return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)

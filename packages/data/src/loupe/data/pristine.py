@@ -111,9 +111,9 @@ def _shading(rng: np.random.Generator, shape: tuple[int, int]) -> _Float:
 
 
 def _patch(rng: np.random.Generator, textures: list[_Float], shape: tuple[int, int]) -> _Float:
-    """A piece of one of the image's textures, as large as the leaf."""
+    """A piece of one of the image's square textures, as large as the leaf."""
     texture = textures[rng.integers(len(textures))]
-    row, column = (int(rng.integers(texture.shape[axis] - shape[axis] + 1)) for axis in (0, 1))
+    row, column = (int(rng.integers(len(texture) - length + 1)) for length in shape)
     return texture[row : row + shape[0], column : column + shape[1]]
 
 

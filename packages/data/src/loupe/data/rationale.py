@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from loupe.core.answer import answer_of, render
+from loupe.core.errors import DataError
 from loupe.core.records import (
     DISTORTION_CLASSES,
     WHOLE,
@@ -64,15 +65,22 @@ class RationaleShares:
     doubtful: float = 0.25
     """Share of looks whose first turn is wrong on purpose and carries no loss."""
     wrong_crop: float = 0.1
-    """Share of looks whose crop misses the damage and carries no loss in the first turn."""
+    """Share of looks whose crop misses the damage and carries no loss in the first turn. Damage that no crop can miss
+    takes a doubtful first look in its place."""
 
 
 def write_rationale(
     sample: Sample, evidence: Evidence, *, seed: int | Sequence[int], shares: RationaleShares = RationaleShares()
 ) -> Rationale:
-    """One rationale for a synthetic image, the same for the same seed. `sample.degradation` must be known."""
+    """One rationale for a synthetic image, the same for the same seed.
+
+    Raises DataError where the degradation is not known, or lies in a region that there are no words for.
+    """
     truth = sample.degradation
-    assert truth is not None
+    if truth is None:
+        raise DataError(f"{sample.id}: nobody knows its degradation; rationales are for synthetic images")
+    if truth.is_local and truth.bbox_2d not in REGIONS:
+        raise DataError(f"{sample.id}: no words for the region {truth.bbox_2d}; wanted one of the nine of the engine")
     rng = np.random.default_rng(seed)
     draw = rng.random()
     if draw < shares.no_zoom:

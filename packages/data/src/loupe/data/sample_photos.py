@@ -1,7 +1,7 @@
 """Real photographs without a download: those that come inside scikit-image and scikit-learn, where they are installed.
 
-They serve to test on photographs an agent that has never seen one. Pictures of other kinds that lie beside them (drawings,
-microscopy, deliberately blurred ones) are left out.
+They serve to test on photographs an agent that has never seen one. Pictures of other kinds that lie beside them
+(drawings, microscopy, deliberately blurred ones) are left out.
 """
 
 import shutil
@@ -10,14 +10,10 @@ from pathlib import Path
 
 from loupe.core.errors import MissingFileError
 
-_PHOTOS = {
-    "skimage": (
-        "data",
-        ("astronaut.png", "brick.png", "camera.png", "chelsea.png", "coffee.png", "coins.png", "grass.png")
-        + ("gravel.png", "motorcycle_left.png", "rocket.jpg"),
-    ),
-    "sklearn": ("datasets/images", ("china.jpg", "flower.jpg")),
-}
+_NAMES = """
+astronaut.png brick.png camera.png chelsea.png coffee.png coins.png grass.png gravel.png motorcycle_left.png rocket.jpg
+"""
+_PHOTOS = {"skimage": ("data", _NAMES.split()), "sklearn": ("datasets/images", ["china.jpg", "flower.jpg"])}
 
 
 def copy_sample_photos(out: Path) -> list[Path]:
@@ -27,7 +23,7 @@ def copy_sample_photos(out: Path) -> list[Path]:
     return [Path(shutil.copyfile(source, out / source.name)) for source in sources]
 
 
-def _files(package: str, folder: str, names: tuple[str, ...]) -> list[Path]:
+def _files(package: str, folder: str, names: list[str]) -> list[Path]:
     spec = find_spec(package)
     if spec is None or spec.origin is None:
         raise MissingFileError(

@@ -2,8 +2,8 @@
 
 Where a token is likely already and its completion did well, an update makes it still likelier; the tokens with the
 highest covariance between log-probability and advantage account for most of the loss of entropy (Cui et al. 2025, The
-Entropy Mechanism of RL, KL-Cov). Those tokens get a penalty on their distance from the policy that sampled them. Zoom-IQA
-names a "KL-Coverage loss" without giving its form; this rule and its numbers are ours.
+Entropy Mechanism of RL, KL-Cov). Those tokens get a penalty on their distance from the policy that sampled them.
+Zoom-IQA names a "KL-Coverage loss" without giving its form; this rule and its numbers are ours.
 """
 
 from dataclasses import dataclass
@@ -26,8 +26,8 @@ def select_tokens(
 ) -> torch.Tensor:
     """The tokens with the highest (A − mean A)(log p − mean log p), as a mask (B, T).
 
-    log_probs (B, T), advantages (B,), mask (B, T) bool of the agent's own tokens. At least one token is chosen where any
-    is valid; rows without advantage are never chosen and do not enter the means.
+    log_probs (B, T), advantages (B,), mask (B, T) bool of the agent's own tokens. At least one token is chosen where
+    any is valid; rows without advantage are never chosen and do not enter the means.
     """
     valid = mask & (advantages != 0)[:, None]
     chosen = torch.zeros_like(valid)
@@ -45,5 +45,5 @@ def select_tokens(
 
 
 def coverage_penalty(log_probs: torch.Tensor, old_log_probs: torch.Tensor, selected: torch.Tensor) -> torch.Tensor:
-    """Sum of |log p − log p_old| over the selected tokens; all (B, T). Zero while the policy is the one that sampled."""
+    """Sum of |log p − log p_old| over the selected tokens; all (B, T). Zero for the policy that sampled them."""
     return (log_probs - old_log_probs)[selected].abs().sum()

@@ -18,8 +18,8 @@ from loupe.zoom.loop import Played
 class Rollouts:
     """A batch of episodes for the trainer; each field has one entry an episode.
 
-    `completion_ids` begins with the first token that the agent wrote; `completion_mask` is 1 on its own tokens, 0 on the
-    user turns between them. `images` holds the overview and then the crops.
+    `completion_ids` begins with the first token that the agent wrote; `completion_mask` is 1 on its own tokens, 0 on
+    the user turns between them. `images` holds the overview and then the crops.
     """
 
     prompt_ids: list[list[int]]

@@ -4,8 +4,8 @@ Ratings pile up in the middle or at the top of the scale, and an agent that is r
 common rating. Zoom-IQA names a progressive re-sampling strategy without its schedule; this one is ours: an image's
 weight is the inverse frequency of its rating bin to a power that grows from 0 (uniform) to `final_power` over training.
 
-Every draw depends on the seed and its number alone, so all processes draw the same images, and a run that goes on from a
-checkpoint draws what the run would have drawn that was never stopped.
+Every draw depends on the seed and its number alone, so all processes draw the same images, and a run that goes on from
+a checkpoint draws what the run would have drawn that was never stopped.
 """
 
 from collections.abc import Iterator, Sequence

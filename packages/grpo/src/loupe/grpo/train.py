@@ -11,7 +11,7 @@ from transformers.trainer_utils import get_last_checkpoint, set_seed
 from loupe.core.errors import ConfigError
 from loupe.core.model.loading import load_model, save_model
 from loupe.core.model.local_policy import LocalPolicy
-from loupe.core.model.trainer_log import Probe, RunLogCallback
+from loupe.core.model.trainer_log import Probe, Progress, RunLogCallback, quiet_libraries, train_quietly
 from loupe.core.protocol import Protocol, load_protocol
 from loupe.core.runs import open_run
 from loupe.data.store import load_samples
@@ -51,13 +51,17 @@ _FIXED: dict[str, Any] = {
 """What the hooks rely on; the second and third crash TRL 1.16 when a completion holds images."""
 
 
-def run_grpo(config: GrpoConfig) -> Path:
-    """Train and write `<out>/model`; returns that folder. Raises LoupeError for what a user can mend."""
+def run_grpo(config: GrpoConfig, *, progress: Progress | None = None) -> Path:
+    """Train and write `<out>/model`; returns that folder. `progress(done, total)` counts steps.
+
+    Raises LoupeError for what a user can mend.
+    """
     out, data = Path(config.out), Path(config.data)
     protocol = load_protocol(config.protocol)
     samples = load_samples(data, "train")
     samples = samples[: config.limit] if config.limit else samples
-    arguments = trainer_arguments(config, out)
+    with quiet_libraries():
+        arguments = trainer_arguments(config, out)
     images = arguments.generation_batch_size // arguments.num_generations
     if len(samples) < images:
         raise ConfigError(f"{data} has {len(samples)} training images; one generation batch takes {images}")
@@ -72,11 +76,11 @@ def run_grpo(config: GrpoConfig) -> Path:
         processing_class=processor,
         reward_funcs=reward_names(),
         train_dataset=_rows(len(samples)),
-        callbacks=[RunLogCallback(run, probe, probe_every=config.probe_every)],
+        callbacks=[RunLogCallback(run, probe, probe_every=config.probe_every, progress=progress)],
         task=task,
     )
     checkpoint = get_last_checkpoint(str(out / "checkpoints")) if (out / "checkpoints").is_dir() else None
-    trainer.train(resume_from_checkpoint=checkpoint if config.resume else None)
+    train_quietly(trainer, checkpoint=checkpoint if config.resume else None)
     if trainer.is_world_process_zero():
         save_model(trainer.accelerator.unwrap_model(trainer.model), processor, out / "model")
     return out / "model"
@@ -93,7 +97,9 @@ def trainer_arguments(config: GrpoConfig, out: Path) -> trl.GRPOConfig:
     except (TypeError, ValueError) as error:
         raise ConfigError(f"trainer: {str(error).splitlines()[0]}") from error
     if arguments.max_steps <= 0:
-        raise ConfigError(f"trainer.max_steps={arguments.max_steps}; wanted a number of steps, the sampler plans with it")
+        raise ConfigError(
+            f"trainer.max_steps={arguments.max_steps}; wanted a number of steps, the sampler plans with it"
+        )
     every = arguments.steps_per_generation * arguments.num_iterations
     if config.coverage.coefficient and arguments.gradient_accumulation_steps % every == 0:
         raise ConfigError(

@@ -139,7 +139,9 @@ class ZoomGRPOTrainer(GRPOTrainer):
 
     def _calculate_rewards(self, inputs: Any, prompts: Any, completions: Any, completion_ids_list: Any) -> torch.Tensor:
         """Reward terms (all completions of all processes, terms)."""
-        pairs = [(item.episode, self.task.samples[row["index"]]) for item, row in zip(self._played, inputs, strict=True)]
+        pairs = [
+            (item.episode, self.task.samples[row["index"]]) for item, row in zip(self._played, inputs, strict=True)
+        ]
         pairs = gather_object(pairs)
         table = self.score([episode for episode, _ in pairs], [sample for _, sample in pairs])
         columns = np.stack([table.columns[name] for name in TERMS], axis=1)

@@ -54,7 +54,10 @@ class Examples:
 
 
 def load_examples(folder: Path, protocol: Protocol, *, split: str = "train", limit: int = 0) -> Examples:
-    """Examples of a split. Raises DataError where a rationale names no image, or has more looks than the protocol allows."""
+    """Examples of a split.
+
+    Raises MissingFileError, and DataError where a rationale names no image, or takes more looks than the protocol allows.
+    """
     samples = {sample.id: sample for sample in load_samples(folder, split)}
     rationales = load_rationales(folder, split)
     rationales = rationales[:limit] if limit else rationales

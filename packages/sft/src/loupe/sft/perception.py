@@ -1,9 +1,9 @@
 """Perception from nothing: what a pretrained vision-language model brings along, the pocket agent has to learn first.
 
-Single looks only, at overviews and at crops, each answered by a bare `<answer>` with class, severity, region and rating;
-no reasoning, no zooming: those are what SFT and GRPO teach. Sequences all begin alike and images have one size, so the
-loop packs them by hand instead of going through a chat trainer; it is several times faster, and this stage is the only
-one that takes hours.
+Single looks only, at overviews and at crops, each answered by a bare `<answer>` with class, severity, region and
+rating; no reasoning, no zooming: those are what SFT and GRPO teach. Sequences all begin alike and images have one size,
+so the loop packs them by hand instead of going through a chat trainer; it is several times faster, and this stage is
+the only one that takes hours.
 """
 
 import math
@@ -156,7 +156,10 @@ class PerceptionTrainer:
 
 @torch.no_grad()
 def evaluate_perception(packer: Packer, views: Views, protocol: Protocol, device: torch.device) -> dict[str, float]:
-    """Accuracy of each answer field on overviews and on crops of the damaged region, given the true fields before it."""
+    """Accuracy of each answer field, given the true fields before it, on overviews and on crops of the damaged region.
+
+    Keys are `overview_class`, `crop_severity` and so on, 0 to 1; `…_rating_error` is the mean error in rating points.
+    """
     packer.model.eval()
     figures: dict[str, float] = {}
     for kind in ("overview", "crop"):

@@ -16,7 +16,7 @@ from loupe.core.errors import ConfigError
 from loupe.core.model.encode import ChatEncoder
 from loupe.core.model.loading import load_model, save_model
 from loupe.core.model.local_policy import LocalPolicy
-from loupe.core.model.trainer_log import Probe, RunLogCallback
+from loupe.core.model.trainer_log import Probe, Progress, RunLogCallback, quiet_libraries, train_quietly
 from loupe.core.protocol import Protocol, load_protocol
 from loupe.core.runs import open_run
 from loupe.data.store import load_samples
@@ -46,14 +46,18 @@ _FIXED: dict[str, Any] = {
 """What the collator relies on."""
 
 
-def run_sft(config: SftConfig) -> Path:
-    """Train and write `<out>/model`; returns that folder. Raises LoupeError for what a user can mend."""
+def run_sft(config: SftConfig, *, progress: Progress | None = None) -> Path:
+    """Train and write `<out>/model`; returns that folder. `progress(done, total)` counts steps.
+
+    Raises LoupeError for what a user can mend.
+    """
     out, data = Path(config.out), Path(config.data)
     protocol = load_protocol(config.protocol)
     examples = load_examples(data, protocol, limit=config.limit)
     if not len(examples):
         raise ConfigError(f"{data} has no rationales to learn from; make them with `loupe data synth`")
-    arguments = trainer_arguments(config, out)
+    with quiet_libraries():
+        arguments = trainer_arguments(config, out)
     set_seed(config.seed)
     model, processor = load_model(config.model, train=True)
     run = open_run(out, config, data=[data / "manifest.json"], start=config.model.path, resume=config.resume)
@@ -64,10 +68,10 @@ def run_sft(config: SftConfig) -> Path:
         processing_class=processor,
         train_dataset=datasets.Dataset.from_dict({"index": list(range(len(examples)))}),
         data_collator=ExampleCollator(examples, ChatEncoder(processor)),
-        callbacks=[RunLogCallback(run, probe, probe_every=config.probe_every)],
+        callbacks=[RunLogCallback(run, probe, probe_every=config.probe_every, progress=progress)],
     )
     checkpoint = get_last_checkpoint(str(out / "checkpoints")) if (out / "checkpoints").is_dir() else None
-    trainer.train(resume_from_checkpoint=checkpoint if config.resume else None)
+    train_quietly(trainer, checkpoint=checkpoint if config.resume else None)
     if trainer.is_world_process_zero():
         save_model(trainer.accelerator.unwrap_model(trainer.model), processor, out / "model")
     return out / "model"

@@ -1,8 +1,8 @@
 """From a conversation to the tokens that a model sees: the one way, for training and for inference alike.
 
-Replies enter as the ids that were sampled, never as text that is tokenised again, and everything between them comes from
-the model's own chat template. So a prompt in a rollout is the prompt of the same conversation in SFT, id for id, and the
-mask of what the agent itself wrote is known by construction.
+Replies enter as the ids that were sampled, never as text that is tokenised again, and everything between them comes
+from the model's own chat template. So a prompt in a rollout is the prompt of the same conversation in SFT, id for id,
+and the mask of what the agent itself wrote is known by construction.
 """
 
 from collections.abc import Sequence
@@ -20,9 +20,9 @@ _IMAGE = "<|image_pad|>"
 
 @dataclass(frozen=True)
 class Encoded:
-    """One conversation as ids. `wrote` marks the ids that the agent wrote; `pixel_values` are all images' patches in order.
+    """One conversation as ids. `wrote` marks the ids that the agent wrote; `pixel_values` holds all images' patches.
 
-    input_ids, wrote: (T,); pixel_values (patches, features); grid_thw (images, 3). Without an image the last two are None.
+    input_ids, wrote: (T,); pixel_values (patches, features); grid_thw (images, 3). Both are None without an image.
     """
 
     input_ids: list[int]
@@ -47,7 +47,8 @@ class ChatEncoder:
     def encode(self, conversation: Conversation) -> Encoded:
         """The conversation up to where the agent writes next, or up to its last reply where nothing is asked after it.
 
-        Raises ModelError where replies and user turns do not take turns.
+        Raises ModelError where replies and user turns do not take turns, where words look like an image, and where the
+        chat template does not show each message once.
         """
         users, replies = conversation.user_turns, conversation.replies
         if len(users) - len(replies) not in (0, 1) or not users:
@@ -55,9 +56,14 @@ class ChatEncoder:
                 f"{len(users)} user turns and {len(replies)} replies; wanted them to take turns, users first"
             )
         pixels, grids, pads = self._images([image for turn in users for image in turn.images])
+        pieces = self._pieces(conversation)
+        if (places := sum(piece.count(_IMAGE) for piece in pieces)) != len(pads):
+            raise ModelError(
+                f"{places} image places for {len(pads)} images; the words of a conversation must not hold {_IMAGE}"
+            )
         ids: list[int] = []
         wrote: list[bool] = []
-        for number, piece in enumerate(self._pieces(conversation)):
+        for number, piece in enumerate(pieces):
             if number:
                 said = replies[number - 1].token_ids or self.reply_ids(replies[number - 1].text)
                 ids.extend(said)
@@ -66,15 +72,13 @@ class ChatEncoder:
                     piece = piece.removeprefix("<|im_end|>")
                 if number == len(users):
                     break
-            for _ in range(piece.count(_IMAGE)):
-                piece = piece.replace(_IMAGE, "\0" * pads.pop(0), 1)
-            between = self.tokenizer(piece.replace("\0", _IMAGE), add_special_tokens=False).input_ids
+            between = self._between(piece, pads)
             ids.extend(between)
             wrote.extend([False] * len(between))
         return Encoded(ids, wrote, pixels, grids)
 
     def collate(self, rows: Sequence[Encoded]) -> dict[str, torch.Tensor]:
-        """Left-padded batch of model inputs: input_ids, attention_mask, mm_token_type_ids (B, T), and the images in a row."""
+        """Left-padded batch of model inputs: input_ids, attention_mask, mm_token_type_ids (B, T), and all images."""
         length = max(len(row.input_ids) for row in rows)
         ids = torch.full((len(rows), length), self.tokenizer.pad_token_id)
         attention = torch.zeros((len(rows), length), dtype=torch.long)
@@ -91,6 +95,12 @@ class ChatEncoder:
             batch["pixel_values"] = torch.cat([row.pixel_values for row in pictured if row.pixel_values is not None])
             batch["image_grid_thw"] = torch.cat([row.grid_thw for row in pictured if row.grid_thw is not None])
         return batch
+
+    def _between(self, piece: str, pads: list[int]) -> list[int]:
+        """Ids of a piece of the template, with each image place as long as the next of `pads` says; takes them out."""
+        for _ in range(piece.count(_IMAGE)):
+            piece = piece.replace(_IMAGE, "\0" * pads.pop(0), 1)
+        return self.tokenizer(piece.replace("\0", _IMAGE), add_special_tokens=False).input_ids
 
     def _images(self, images: list[Any]) -> tuple[torch.Tensor | None, torch.Tensor | None, list[int]]:
         if not images:

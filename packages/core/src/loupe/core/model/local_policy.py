@@ -1,12 +1,13 @@
 """A model in this process as a `Policy`."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from hashlib import sha256
 from typing import Any
 
 from loupe.core.model.decode import Decoding, decode
-from loupe.core.model.encode import ChatEncoder
+from loupe.core.model.encode import ChatEncoder, Encoded
 from loupe.core.model.rating_reader import RatingReader
 from loupe.core.policy import Conversation, Reply
 
@@ -28,28 +29,30 @@ class LocalPolicy:
         encoded = [self.encoder.encode(conversation) for conversation in conversations]
         order = sorted(range(len(encoded)), key=lambda index: len(encoded[index].input_ids))
         replies: dict[int, Reply] = {}
-        training = self.model.training
-        self.model.eval()
-        for first in range(0, len(order), self.batch_size):
-            chosen = order[first : first + self.batch_size]
-            started = time.perf_counter()
-            batch = {
-                key: value.to(self.model.device)
-                for key, value in self.encoder.collate([encoded[i] for i in chosen]).items()
-            }
-            seeds = [_row_seed(conversations[i], seed) for i in chosen]
-            completions = decode(self.model, batch, self.decoding, seeds=seeds, reader=self.reader)
-            seconds = (time.perf_counter() - started) / len(chosen)
-            for index, completion in zip(chosen, completions, strict=True):
-                replies[index] = Reply(
-                    text=self.encoder.tokenizer.decode(completion.token_ids, skip_special_tokens=True),
-                    token_ids=tuple(completion.token_ids),
-                    truncated=not completion.stopped,
-                    seconds=seconds,
-                    expected_rating=completion.expected_rating,
-                )
-        self.model.train(training)
+        with _judging(self.model):
+            for first in range(0, len(order), self.batch_size):
+                chosen = order[first : first + self.batch_size]
+                seeds = [_row_seed(conversations[index], seed) for index in chosen]
+                said = self._respond_to([encoded[index] for index in chosen], seeds)
+                replies.update(zip(chosen, said, strict=True))
         return [replies[index] for index in range(len(conversations))]
+
+    def _respond_to(self, rows: Sequence[Encoded], seeds: Sequence[Sequence[int]]) -> list[Reply]:
+        """One reply for each row of one batch; each is charged its share of the seconds."""
+        started = time.perf_counter()
+        batch = {key: value.to(self.model.device) for key, value in self.encoder.collate(rows).items()}
+        completions = decode(self.model, batch, self.decoding, seeds=seeds, reader=self.reader)
+        seconds = (time.perf_counter() - started) / len(rows)
+        return [
+            Reply(
+                text=self.encoder.tokenizer.decode(completion.token_ids, skip_special_tokens=True),
+                token_ids=tuple(completion.token_ids),
+                truncated=not completion.stopped,
+                seconds=seconds,
+                expected_rating=completion.expected_rating,
+            )
+            for completion in completions
+        ]
 
 
 def decoding_for(processor: Any, *, max_new_tokens: int, temperature: float, model: Any) -> Decoding:
@@ -67,6 +70,17 @@ def decoding_for(processor: Any, *, max_new_tokens: int, temperature: float, mod
             *range(len(tokenizer), vocabulary),
         ),
     )
+
+
+@contextmanager
+def _judging(model: Any) -> Iterator[None]:
+    """The model in evaluation mode; a trainer whose model plays goes on in its own mode, whatever happens."""
+    training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(training)
 
 
 def _row_seed(conversation: Conversation, seed: int) -> list[int]:

@@ -2,7 +2,7 @@
 
 Two choices decide how fast it learns from nothing (both found on this task, both ours): weights start wide
 (`initializer_range` 0.08), and the vision tower starts as a bank of band energies (`start_as_energy_bank`). Noise, blur
-and blocks all show in how much energy lies in which band, and a tower that has to find squaring by itself takes hours to.
+and blocks all show in how much energy lies in which band, and a tower that has to find squaring by itself takes hours.
 """
 
 from dataclasses import dataclass
@@ -36,7 +36,6 @@ def build_pocket(
     torch.manual_seed(seed)
     token: Any = tokenizer.convert_tokens_to_ids
     rotary = size.hidden // 4 // 2
-    temporal = rotary // 4
     config = Qwen2_5_VLConfig(
         text_config={
             "vocab_size": -(-len(tokenizer) // 64) * 64,
@@ -50,10 +49,12 @@ def build_pocket(
             "bos_token_id": None,
             "eos_token_id": token("<|im_end|>"),
             "pad_token_id": token("<|endoftext|>"),
+            # Rows and columns of an image take the slower rotary frequencies. With the usual theta of 10,000 and more
+            # one column turns them by a thousandth, and nobody could learn where something is; our texts are short.
             "rope_parameters": {
                 "rope_type": "default",
-                "rope_theta": 10_000.0,
-                "mrope_section": [temporal, (rotary - temporal) // 2, rotary - temporal - (rotary - temporal) // 2],
+                "rope_theta": 20.0,
+                "mrope_section": [rotary - 2 * (rotary * 7 // 16), rotary * 7 // 16, rotary * 7 // 16],
             },
         },
         vision_config={
@@ -85,14 +86,14 @@ def build_pocket(
 
 @torch.no_grad()
 def start_as_energy_bank(model: Qwen2_5_VLForConditionalGeneration, patches: torch.Tensor) -> None:
-    """Set the first vision layers so that half of the channels are cosine coefficients and the other half their squares.
+    """Set the first vision layers so that half of the channels are cosine coefficients and half are their squares.
 
-    The patch embedding becomes cosine basis functions of unit variance over `patches` (N, 3·2·14·14): three quarters see
-    luma over the whole band, one eighth each see two colour differences at low frequencies. The first block's gated MLP
-    squares each of them: silu(z)·z + silu(−z)·(−z) = z². Attention and later blocks start small, so the squares arrive at
-    the language model undisturbed; all weights are free to change from there.
+    The patch embedding becomes cosine basis functions of unit variance over `patches` (N, 3·2·14·14): three quarters
+    see luma over the whole band, one eighth each see two colour differences at low frequencies. The first block's gated
+    MLP squares each of them: silu(z)·z + silu(−z)·(−z) = z². Attention and later blocks start small, so the squares
+    arrive at the language model undisturbed; all weights are free to change from there.
     """
-    vision = model.model.visual
+    vision: Any = model.model.visual
     embedding = vision.patch_embed.proj.weight
     bands = embedding.shape[0] // 2
     basis = torch.tensor(_cosine_basis(bands, embedding.shape[1:]), dtype=embedding.dtype, device=embedding.device)
@@ -100,7 +101,8 @@ def start_as_energy_bank(model: Qwen2_5_VLForConditionalGeneration, patches: tor
     embedding.zero_()
     embedding[:bands] = basis / (response.std(dim=0) + 1e-6)[:, None, None, None, None]
     first = vision.blocks[0]
-    for layer in (first.attn.proj, *(layer for block in vision.blocks[1:] for layer in (block.attn.proj, block.mlp.down_proj))):
+    later = [layer for block in vision.blocks[1:] for layer in (block.attn.proj, block.mlp.down_proj)]
+    for layer in (first.attn.proj, *later):
         layer.weight.mul_(0.1)
     gate, up, down = first.mlp.gate_proj.weight, first.mlp.up_proj.weight, first.mlp.down_proj.weight
     for layer in (gate, up):
@@ -114,7 +116,7 @@ def start_as_energy_bank(model: Qwen2_5_VLForConditionalGeneration, patches: tor
 def _cosine_basis(count: int, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
     """Two-dimensional cosine functions (count, channels, frames, side, side), luma first."""
     side = shape[-1]
-    order = sorted(((u + v, u, v) for u in range(side) for v in range(side)))
+    order = sorted((u + v, u, v) for u in range(side) for v in range(side))
     chroma = count // 8
     spread = np.linspace(0, len(order) - 1, count - 2 * chroma).round().astype(int)
     chosen = [(order[place], (1 / 3, 1 / 3, 1 / 3)) for place in spread]

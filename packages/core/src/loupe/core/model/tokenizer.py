@@ -1,12 +1,14 @@
 """The pocket agent's own byte-level BPE tokenizer, trained in a second on a page of text that comes with the package.
 
-Any text can be written, word pieces exist for what the agent says. Tags, the keys and words of an answer and the ratings
-1.0 to 5.0 are single tokens: an answer takes some 16 tokens instead of 60, and the whole distribution over ratings can be read at
-one place. Class, special tokens and chat layout are Qwen's, so everything that works with Qwen2.5-VL works here.
+Any text can be written, word pieces exist for what the agent says. Tags, the keys and words of an answer and the
+ratings 1.0 to 5.0 are single tokens: an answer takes some 16 tokens instead of 60, and the whole distribution over
+ratings can be read at one place. Class, special tokens and chat layout are Qwen's, so what works with
+Qwen2.5-VL works here.
 """
 
 import json
 from importlib.resources import files
+from typing import Any
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import Qwen2Tokenizer
@@ -17,9 +19,16 @@ from loupe.core.records import DISTORTION_CLASSES, SEVERITIES
 VOCABULARY = 768
 """Word pieces at most, 256 bytes included."""
 
-_CONTROL = (
-    "<|endoftext|> <|im_start|> <|im_end|> <|vision_start|> <|vision_end|> <|vision_pad|> <|image_pad|> <|video_pad|>"
-).split()
+_CONTROL = [
+    "<|endoftext|>",
+    "<|im_start|>",
+    "<|im_end|>",
+    "<|vision_start|>",
+    "<|vision_end|>",
+    "<|vision_pad|>",
+    "<|image_pad|>",
+    "<|video_pad|>",
+]
 _TAGS = ["<think>", "</think>", "<answer>", "</answer>"]
 _KEYS = ['{"distortion_class": ', ', "severity": ', ', "bbox_2d": ', ', "rating": ', ', "tool": ']
 _WORDS = ["null", *(f'"{word}"' for word in (*DISTORTION_CLASSES, *SEVERITIES, "crop", "final"))]
@@ -30,23 +39,26 @@ _RATINGS = [f"{tenths / 10:.1f}" for tenths in range(10, 51)]
 def build_tokenizer() -> Qwen2Tokenizer:
     """A tokenizer with left padding; the same one every time."""
     bpe = _train((files("loupe.core.model") / "pocket_corpus.txt").read_text(encoding="utf-8").splitlines())
+    # Its annotation allows texts only; what it takes at run time are pairs.
+    merges: Any = [tuple(merge) for merge in bpe["merges"]]
     tokenizer = Qwen2Tokenizer(
         vocab=bpe["vocab"],
-        merges=[tuple(merge) for merge in bpe["merges"]],
+        merges=merges,
         unk_token="<|endoftext|>",
         eos_token="<|im_end|>",
         pad_token="<|endoftext|>",
         model_max_length=4096,
         padding_side="left",
     )
-    control = [AddedToken(token, special=True, normalized=False) for token in _CONTROL]
+    control: list[Any] = [AddedToken(token, special=True, normalized=False) for token in _CONTROL]
     tokenizer.add_tokens(control, special_tokens=True)
     plain = dict.fromkeys([*_TAGS, *_KEYS, *_WORDS, *_FRACTIONS, *(f", {number}" for number in _FRACTIONS), *_RATINGS])
-    tokenizer.add_tokens([AddedToken(token, special=False, normalized=False) for token in plain])
+    words: list[Any] = [AddedToken(token, special=False, normalized=False) for token in plain]
+    tokenizer.add_tokens(words)
     return tokenizer
 
 
-def _train(corpus: list[str]) -> dict[str, list[str]]:
+def _train(corpus: list[str]) -> dict[str, Any]:
     tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = normalizers.NFC()
     split = pre_tokenizers.Split(Regex(PRETOKENIZE_REGEX), behavior="isolated", invert=False)

@@ -3,25 +3,71 @@
 Both training stages use it; what to play is handed in, so that this file knows no loop and no data.
 """
 
+import logging
 import math
-from collections.abc import Callable, Iterable, Mapping
+import warnings
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import contextmanager
 from typing import Any
 
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import (
+    PrinterCallback,
+    ProgressCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+from transformers.utils import logging as transformers_logging
 
 from loupe.core.runs import RunFolder
 
+Progress = Callable[[int, int], None]
+"""Called with the steps that are done and the steps there are in all."""
 Probe = Callable[[Any], Iterable[Mapping[str, Any]]]
 """Model → rows about a few fixed images."""
+
+
+@contextmanager
+def quiet_libraries() -> Generator[None]:
+    """Without the lines that the training libraries print about their own defaults; errors and our warnings stay."""
+    # transformers says it of an argument that TRL itself sets; torch of a machine without a GPU.
+    noise = (".*is deprecated and will be removed in v6.*", ".*'pin_memory' argument is set as true.*")
+    quietened = [logging.getLogger(name) for name in ("transformers", "trl", "bitsandbytes")]
+    levels = [logger.level for logger in quietened]
+    bars = transformers_logging.is_progress_bar_enabled()
+    with warnings.catch_warnings():
+        for message in noise:
+            warnings.filterwarnings("ignore", message=message)
+        for logger in quietened:
+            logger.setLevel(logging.ERROR)
+        transformers_logging.disable_progress_bar()
+        try:
+            yield
+        finally:
+            if bars:
+                transformers_logging.enable_progress_bar()
+            for logger, level in zip(quietened, levels, strict=True):
+                logger.setLevel(level)
+
+
+def train_quietly(trainer: Trainer, *, checkpoint: str | None) -> None:
+    """Train without the libraries' own bars and printed rows: the run folder and our progress bar have it all."""
+    for callback in (ProgressCallback, PrinterCallback):
+        trainer.remove_callback(callback)
+    with quiet_libraries():
+        trainer.train(resume_from_checkpoint=checkpoint)
 
 
 class RunLogCallback(TrainerCallback):
     """Writes `metrics.jsonl` and `episodes.jsonl` of a run folder from the main process."""
 
-    def __init__(self, run: RunFolder, probe: Probe, *, probe_every: int) -> None:
+    def __init__(self, run: RunFolder, probe: Probe, *, probe_every: int, progress: Progress | None = None) -> None:
         self.run = run
         self.probe = probe
         self.probe_every = probe_every
+        self.progress = progress
 
     def on_log(
         self,
@@ -43,14 +89,17 @@ class RunLogCallback(TrainerCallback):
         if not state.is_world_process_zero:
             return
         if self.run.resumed:
-            self.run.rewind(state.global_step)
+            # A run that begins again also plays the episodes of step 0 again.
+            self.run.rewind(state.global_step or -1)
         if state.global_step == 0:
             self.run.append_episodes(0, self.probe(model))
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: Any = None, **kwargs: Any
     ) -> None:
-        """Play the fixed images every so many steps and after the last one."""
+        """Move the progress bar; play the fixed images every so many steps and after the last one."""
+        if state.is_world_process_zero and self.progress is not None:
+            self.progress(state.global_step, state.max_steps)
         last = state.global_step >= state.max_steps
         if state.is_world_process_zero and (last or state.global_step % self.probe_every == 0):
             self.run.append_episodes(state.global_step, self.probe(model))

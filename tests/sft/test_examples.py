@@ -1,0 +1,205 @@
+"""An example is the conversation that the loop would have had, and loss lies on the words that are to be learnt alone."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from loupe.core.errors import DataError, MissingFileError
+from loupe.core.model.encode import ChatEncoder
+from loupe.core.model.processors import build_pocket_processor
+from loupe.core.protocol import Protocol, load_protocol
+from loupe.core.records import WHOLE, Rationale, RationaleTurn
+from loupe.data.store import load_samples
+from loupe.sft.examples import IGNORED, ExampleCollator, Examples, load_examples
+from loupe.zoom.inputs import loop_inputs
+from loupe.zoom.look import Look
+from loupe.zoom.loop import play
+from loupe.zoom.scripted import ScriptedPolicy
+
+PROTOCOLS = ("zoom-brief", "zoom")
+
+
+@pytest.fixture(scope="module")
+def encoder() -> ChatEncoder:
+    return ChatEncoder(build_pocket_processor())
+
+
+@pytest.fixture(scope="module")
+def examples(synthetic_folder: Path) -> Examples:
+    return load_examples(synthetic_folder, load_protocol("zoom-brief"))
+
+
+def kinds(examples: Examples, *, of: Callable[[Rationale], bool]) -> list[int]:
+    """Numbers of the rationales of a kind; every kind must be there, else the test would say nothing."""
+    found = [number for number, (_, rationale) in enumerate(examples.rows) if of(rationale)]
+    assert found
+    return found
+
+
+def by_hand(texts: list[str], questions: list[str]) -> str:
+    """The words that the pocket agent's chat layout puts around a conversation, pads left out."""
+    turns = zip(questions, texts, strict=True)
+    return "".join(
+        f"<|im_start|>user\n<|vision_start|><|vision_end|>{question}<|im_end|>\n<|im_start|>assistant\n{text}<|im_end|>\n"
+        for question, text in turns
+    ).removesuffix("\n")
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_prompts_in_training_and_in_rollouts_are_the_same_id_for_id(
+    synthetic_folder: Path, encoder: ChatEncoder, name: str
+) -> None:
+    protocol = load_protocol(name)
+    examples = load_examples(synthetic_folder, protocol)
+    inputs = loop_inputs(synthetic_folder, load_samples(synthetic_folder, "train"))
+    compared = 0
+    for number, (sample, rationale) in enumerate(examples.rows):
+        policy = ScriptedPolicy({sample.id: [turn.text for turn in rationale.turns]})
+        (source,) = (item for item in inputs if item.sample_id == sample.id)
+        look = Look.DECIDED if rationale.zoom_allowed else Look.NEVER
+        (played,) = play(policy, [source], protocol, look=look)
+        if name == "zoom-brief":
+            # With a third round to come, the longer protocol asks another question after the crop.
+            assert len(played.episode.turns) == len(rationale.turns)
+        whole = encoder.encode(examples.conversation(number))
+        for (asked,) in policy.seen[: len(rationale.turns)]:
+            prompt = encoder.encode(asked)
+            length = len(prompt.input_ids)
+            assert prompt.input_ids == whole.input_ids[:length]
+            assert whole.wrote[length]
+            assert prompt.pixel_values is not None
+            assert whole.pixel_values is not None
+            assert torch.equal(prompt.pixel_values, whole.pixel_values[: len(prompt.pixel_values)])
+            compared += 1
+    assert compared == sum(len(rationale.turns) for _, rationale in examples.rows)
+    assert compared > len(examples)
+
+
+def test_a_second_look_shows_the_crop_that_was_asked_for(examples: Examples) -> None:
+    for number in kinds(examples, of=lambda item: len(item.turns) == 2):
+        overview, crop = (turn.images[0] for turn in examples.conversation(number).user_turns)
+        left, top, right, bottom = examples.rows[number][1].turns[1].view
+        assert crop.size == (round((right - left) * 224), round((bottom - top) * 224))
+        corner = (round(left * 224), round(top * 224))
+        assert crop.getpixel((0, 0)) == overview.getpixel(corner)
+
+
+def test_the_question_says_whether_a_crop_may_be_asked_for(examples: Examples) -> None:
+    protocol = examples.protocol
+    for number, (_, rationale) in enumerate(examples.rows):
+        first, *later = [turn.text for turn in examples.conversation(number).user_turns]
+        assert first == (protocol.question if rationale.zoom_allowed else protocol.no_zoom_question)
+        assert later == [protocol.final_question] * (len(rationale.turns) - 1)
+    assert kinds(examples, of=lambda item: not item.zoom_allowed)
+
+
+def test_a_look_that_is_not_the_last_is_asked_for_differently(synthetic_folder: Path) -> None:
+    examples = load_examples(synthetic_folder, load_protocol("zoom"))
+    number = kinds(examples, of=lambda item: len(item.turns) == 2)[0]
+    assert examples.conversation(number).user_turns[1].text == examples.protocol.crop_question
+
+
+def test_labels_are_the_words_to_be_learnt_token_by_token(examples: Examples, encoder: ChatEncoder) -> None:
+    chosen = list(range(len(examples)))
+    batch = ExampleCollator(examples, encoder)([{"index": index} for index in chosen])
+    assert batch["labels"].shape == batch["input_ids"].shape
+    for row, index in enumerate(chosen):
+        rationale = examples.rows[index][1]
+        labels, ids = batch["labels"][row], batch["input_ids"][row]
+        carries = labels != IGNORED
+        assert torch.equal(labels[carries], ids[carries])
+        learnt = "".join(f"{turn.text}<|im_end|>" for turn in rationale.turns if turn.learn)
+        assert encoder.tokenizer.decode(labels[carries].tolist()) == learnt
+        attended = ids[batch["attention_mask"][row].bool()].tolist()
+        texts, questions = zip(
+            *(
+                (turn.text, asked.text)
+                for turn, asked in zip(rationale.turns, examples.conversation(index).user_turns, strict=True)
+            ),
+            strict=True,
+        )
+        words = encoder.tokenizer.decode(attended).replace("<|image_pad|>", "")
+        assert words == by_hand(list(texts), list(questions))
+
+
+def test_what_is_not_to_be_learnt_carries_no_loss(examples: Examples, encoder: ChatEncoder) -> None:
+    collate = ExampleCollator(examples, encoder)
+    for index in kinds(examples, of=lambda item: any(not turn.learn for turn in item.turns)):
+        labels = collate([{"index": index}])["labels"][0]
+        (first, second) = examples.rows[index][1].turns
+        assert (first.learn, second.learn) == (False, True)
+        ids = encoder.encode(examples.conversation(index)).input_ids
+        end = ids.index(encoder.end_id, ids.index(encoder.end_id) + 1)
+        assert encoder.tokenizer.decode(ids[: end + 1]).endswith(f"{first.text}<|im_end|>")
+        assert (labels[: end + 1] == IGNORED).all()
+        assert int((labels != IGNORED).sum()) == len(encoder.reply_ids(second.text))
+
+
+def test_no_pad_and_no_image_token_carries_loss(examples: Examples, encoder: ChatEncoder) -> None:
+    batch = ExampleCollator(examples, encoder)([{"index": index} for index in range(len(examples))])
+    assert (batch["labels"][batch["attention_mask"] == 0] == IGNORED).all()
+    assert (batch["labels"][batch["mm_token_type_ids"] == 1] == IGNORED).all()
+    assert (batch["attention_mask"] == 0).any()
+
+
+def test_a_batch_does_not_depend_on_its_neighbours(examples: Examples, encoder: ChatEncoder) -> None:
+    collate = ExampleCollator(examples, encoder)
+    together = collate([{"index": 0}, {"index": 1}])
+    alone = collate([{"index": 1}])
+    length = alone["input_ids"].shape[1]
+    for name in ("input_ids", "attention_mask", "labels"):
+        assert torch.equal(together[name][1, -length:], alone[name][0])
+
+
+def test_a_limit_takes_the_first_rationales(synthetic_folder: Path, examples: Examples) -> None:
+    some = load_examples(synthetic_folder, examples.protocol, limit=3)
+    assert some.rows == examples.rows[:3]
+
+
+@pytest.fixture
+def copy_of(synthetic_folder: Path, tmp_path: Path) -> Callable[[list[Rationale]], Path]:
+    """A data folder of which the rationales are others."""
+
+    def make(rationales: list[Rationale]) -> Path:
+        folder = tmp_path / "copy"
+        shutil.copytree(synthetic_folder, folder)
+        lines = "".join(json.dumps(rationale.to_json()) + "\n" for rationale in rationales)
+        (folder / "rationales" / "train.jsonl").write_text(lines)
+        return folder
+
+    return make
+
+
+def test_a_rationale_of_an_unknown_image_is_refused(copy_of: Callable[[list[Rationale]], Path]) -> None:
+    folder = copy_of([Rationale("nobody", (RationaleTurn(WHOLE, "It is blur."),))])
+    with pytest.raises(DataError, match=r"1 rationales name no image of train\.jsonl, first 'nobody'"):
+        load_examples(folder, load_protocol("zoom-brief"))
+
+
+def test_more_looks_than_the_protocol_allows_are_refused(
+    copy_of: Callable[[list[Rationale]], Path], examples: Examples
+) -> None:
+    turn = RationaleTurn(WHOLE, "It is blur.")
+    folder = copy_of([Rationale(examples.rows[0][0].id, (turn,) * 3)])
+    with pytest.raises(DataError, match="a rationale takes 3 looks, zoom-brief allows 2"):
+        load_examples(folder, load_protocol("zoom-brief"))
+
+
+def test_a_folder_without_rationales_says_how_to_make_them(tmp_path: Path) -> None:
+    with pytest.raises(MissingFileError, match="make the folder with `loupe data synth`"):
+        load_examples(tmp_path, Protocol())
+
+
+def test_an_image_outside_of_the_folder_is_not_opened(
+    copy_of: Callable[[list[Rationale]], Path], examples: Examples
+) -> None:
+    sample, rationale = examples.rows[0]
+    folder = copy_of([rationale])
+    row = {**sample.to_json(), "image": "../outside.png"}
+    (folder / "train.jsonl").write_text(json.dumps(row) + "\n")
+    with pytest.raises(DataError, match="leads out of"):
+        load_examples(folder, examples.protocol).conversation(0)
