@@ -27,7 +27,7 @@ def test_the_same_seed_gives_the_same_pixels_and_the_input_stays_as_it_was(name:
     before = IMAGE.copy()
     first, second = (degrade(IMAGE, Degradation(name, 3, WHOLE, variant), seed=8) for _ in range(2))
     assert (first == second).all()
-    assert (IMAGE == before).all()
+    assert (before == IMAGE).all()
 
 
 @pytest.mark.parametrize("variant", VARIANTS["noise"])
@@ -133,9 +133,7 @@ def test_the_four_corner_regions_tile_the_image_exactly(height: int, width: int)
 
 
 def test_the_nine_regions_lie_row_by_row_and_cover_the_image():
-    assert [box[:2] for box in REGIONS] == list(
-        (x, y) for y, x in itertools.product((0.0, 0.25, 0.5), (0.0, 0.25, 0.5))
-    )
+    assert [box[:2] for box in REGIONS] == [(x, y) for y, x in itertools.product((0.0, 0.25, 0.5), (0.0, 0.25, 0.5))]
     hits = np.zeros((8, 8), int)
     for region in REGIONS:
         hits[pixel_slices(region, 8, 8)] += 1

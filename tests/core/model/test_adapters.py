@@ -97,6 +97,15 @@ def test_a_step_of_training_on_nf4_lowers_the_loss_and_moves_the_adapter_alone(p
     assert moved == {name for name in before if "lora_" in name}
 
 
+def test_a_model_in_nf4_goes_on_training_after_it_has_judged(pocket_folder: Path, logits_of: Ask) -> None:
+    model, processor = load_model(settings(pocket_folder), train=True)
+    judged = logits_of(model, processor)
+    batch = processor.tokenizer(["Blurred on the left."], return_tensors="pt")
+    model.train()(**batch, labels=batch["input_ids"]).loss.backward()
+    assert all(weight.grad is not None for weight in model.parameters() if weight.requires_grad)
+    assert torch.equal(logits_of(model, processor), judged)
+
+
 def test_a_saved_adapter_gives_the_same_logits_bit_for_bit(
     pocket_folder: Path, adapter_folder: Path, logits_of: Ask
 ) -> None:

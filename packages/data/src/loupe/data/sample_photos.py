@@ -5,6 +5,7 @@ They serve to test on photographs an agent that has never seen one. Pictures of 
 """
 
 import shutil
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -23,7 +24,7 @@ def copy_sample_photos(out: Path) -> list[Path]:
     return [Path(shutil.copyfile(source, out / source.name)) for source in sources]
 
 
-def _files(package: str, folder: str, names: list[str]) -> list[Path]:
+def _files(package: str, folder: str, names: Sequence[str]) -> list[Path]:
     spec = find_spec(package)
     if spec is None or spec.origin is None:
         raise MissingFileError(

@@ -8,10 +8,12 @@ writes the labels at the end.
 import multiprocessing
 import os
 import signal
+import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -79,7 +81,9 @@ def _run(tasks: list[Task], workers: int) -> Iterator[dict[str, Any]]:
         return
     pool = ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker)
     try:
-        for future in as_completed([pool.submit(make_unit, task) for task in tasks]):
+        with _interrupt_withheld():
+            futures = [pool.submit(make_unit, task) for task in tasks]
+        for future in as_completed(futures):
             yield future.result()
     except BrokenProcessPool as error:
         raise ConfigError(
@@ -90,10 +94,22 @@ def _run(tasks: list[Task], workers: int) -> Iterator[dict[str, Any]]:
         pool.shutdown(cancel_futures=True)
 
 
+@contextmanager
+def _interrupt_withheld() -> Generator[None]:
+    """Ctrl-C waits until the block ends, and processes started in it never see it: it is the parent's to answer."""
+    if sys.platform == "win32":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _start_worker() -> None:
-    # One thread each, for there is a process for each processor; and Ctrl-C is the parent's to answer.
+    # One thread each, for there is a process for each processor.
     cv2.setNumThreads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

@@ -71,7 +71,7 @@ class ProgressiveSampler(Sampler[int]):
 
 
 def rarity(ratings: npt.NDArray[np.float64], *, bins: int) -> npt.NDArray[np.float64]:
-    """Inverse frequency of each image's rating bin, ratings (images,) in 1..5; the mean over images is at least 1."""
+    """Inverse frequency of each image's rating bin (images,), with a mean of 1; ratings (images,) in 1..5."""
     place = np.clip(((ratings - 1) / 4 * bins).astype(int), 0, bins - 1)
     counts = np.bincount(place, minlength=bins)
     return len(ratings) / (np.count_nonzero(counts) * counts[place])

@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import datasets
-import trl
-from transformers.trainer_utils import get_last_checkpoint, set_seed
+from transformers.trainer_utils import set_seed
+from trl.trainer.grpo_config import GRPOConfig
 
 from loupe.core.errors import ConfigError
 from loupe.core.model.loading import load_model, save_model
 from loupe.core.model.local_policy import LocalPolicy
+from loupe.core.model.resume import last_checkpoint
 from loupe.core.model.trainer_log import Probe, Progress, RunLogCallback, quiet_libraries, train_quietly
 from loupe.core.protocol import Protocol, load_protocol
 from loupe.core.runs import open_run
@@ -79,21 +80,20 @@ def run_grpo(config: GrpoConfig, *, progress: Progress | None = None) -> Path:
         callbacks=[RunLogCallback(run, probe, probe_every=config.probe_every, progress=progress)],
         task=task,
     )
-    checkpoint = get_last_checkpoint(str(out / "checkpoints")) if (out / "checkpoints").is_dir() else None
-    train_quietly(trainer, checkpoint=checkpoint if config.resume else None)
+    train_quietly(trainer, checkpoint=last_checkpoint(out / "checkpoints") if config.resume else None)
     if trainer.is_world_process_zero():
         save_model(trainer.accelerator.unwrap_model(trainer.model), processor, out / "model")
     return out / "model"
 
 
-def trainer_arguments(config: GrpoConfig, out: Path) -> trl.GRPOConfig:
+def trainer_arguments(config: GrpoConfig, out: Path) -> GRPOConfig:
     """TRL's arguments: ours, then the user's. Raises ConfigError for what TRL refuses and for what could never act."""
     weights = [getattr(config.rewards, name) for name in TERMS]
     if clash := sorted(set(config.trainer) & {*_FIXED, "output_dir", "seed", "reward_weights"}):
         raise ConfigError(f"trainer.{clash[0]} is set by this stage; use `out`, `seed` and `rewards`, or leave it")
     merged = {**_DEFAULTS, **config.trainer, **_FIXED, "output_dir": str(out / "checkpoints"), "seed": config.seed}
     try:
-        arguments = trl.GRPOConfig(**merged, reward_weights=weights)
+        arguments = GRPOConfig(**merged, reward_weights=weights)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"trainer: {str(error).splitlines()[0]}") from error
     if arguments.max_steps <= 0:

@@ -17,11 +17,12 @@ import numpy as np
 import torch
 from accelerate.utils import gather_object
 from torch.utils.data import Sampler
-from trl import GRPOTrainer
+from trl.trainer.grpo_trainer import GRPOTrainer
 
 from loupe.core.errors import ModelError
 from loupe.core.model.encode import ChatEncoder
 from loupe.core.model.local_policy import LocalPolicy
+from loupe.core.model.resume import Resuming
 from loupe.core.protocol import Protocol
 from loupe.core.records import Sample
 from loupe.grpo.config import GrpoConfig
@@ -55,7 +56,7 @@ def reward_names() -> list[Any]:
     return [named(name) for name in TERMS]
 
 
-class ZoomGRPOTrainer(GRPOTrainer):
+class ZoomGRPOTrainer(Resuming, GRPOTrainer):
     """GRPO on zoom episodes. The data set's rows are `{"prompt": …, "index": i}`, i a place in `task.samples`."""
 
     def __init__(self, *args: Any, task: Task, **kwargs: Any) -> None:

@@ -63,7 +63,7 @@ def load_examples(folder: Path, protocol: Protocol, *, split: str = "train", lim
     rationales = rationales[:limit] if limit else rationales
     if strangers := [item.sample_id for item in rationales if item.sample_id not in samples]:
         raise DataError(f"{folder}: {len(strangers)} rationales name no image of {split}.jsonl, first {strangers[0]!r}")
-    if longest := max((len(item.turns) for item in rationales), default=0) > protocol.max_rounds:
+    if (longest := max((len(item.turns) for item in rationales), default=0)) > protocol.max_rounds:
         raise DataError(f"{folder}: a rationale takes {longest} looks, {protocol.name} allows {protocol.max_rounds}")
     return Examples(folder, protocol, [(samples[item.sample_id], item) for item in rationales])
 

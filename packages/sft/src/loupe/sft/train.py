@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import datasets
-import trl
-from transformers.trainer_utils import get_last_checkpoint, set_seed
+from transformers.trainer_utils import set_seed
+from trl.trainer.sft_config import SFTConfig
+from trl.trainer.sft_trainer import SFTTrainer
 
 from loupe.core.errors import ConfigError
 from loupe.core.model.encode import ChatEncoder
 from loupe.core.model.loading import load_model, save_model
 from loupe.core.model.local_policy import LocalPolicy
+from loupe.core.model.resume import Resuming, last_checkpoint
 from loupe.core.model.trainer_log import Probe, Progress, RunLogCallback, quiet_libraries, train_quietly
 from loupe.core.protocol import Protocol, load_protocol
 from loupe.core.runs import open_run
@@ -46,6 +48,10 @@ _FIXED: dict[str, Any] = {
 """What the collator relies on."""
 
 
+class RationaleTrainer(Resuming, SFTTrainer):
+    """TRL's SFTTrainer that goes on from a checkpoint with the weights of that checkpoint."""
+
+
 def run_sft(config: SftConfig, *, progress: Progress | None = None) -> Path:
     """Train and write `<out>/model`; returns that folder. `progress(done, total)` counts steps.
 
@@ -62,7 +68,7 @@ def run_sft(config: SftConfig, *, progress: Progress | None = None) -> Path:
     model, processor = load_model(config.model, train=True)
     run = open_run(out, config, data=[data / "manifest.json"], start=config.model.path, resume=config.resume)
     probe = episode_probe(data, protocol, processor, count=config.probe_images)
-    trainer = trl.SFTTrainer(
+    trainer = RationaleTrainer(
         model=model,
         args=arguments,
         processing_class=processor,
@@ -70,20 +76,19 @@ def run_sft(config: SftConfig, *, progress: Progress | None = None) -> Path:
         data_collator=ExampleCollator(examples, ChatEncoder(processor)),
         callbacks=[RunLogCallback(run, probe, probe_every=config.probe_every, progress=progress)],
     )
-    checkpoint = get_last_checkpoint(str(out / "checkpoints")) if (out / "checkpoints").is_dir() else None
-    train_quietly(trainer, checkpoint=checkpoint if config.resume else None)
+    train_quietly(trainer, checkpoint=last_checkpoint(out / "checkpoints") if config.resume else None)
     if trainer.is_world_process_zero():
         save_model(trainer.accelerator.unwrap_model(trainer.model), processor, out / "model")
     return out / "model"
 
 
-def trainer_arguments(config: SftConfig, out: Path) -> trl.SFTConfig:
+def trainer_arguments(config: SftConfig, out: Path) -> SFTConfig:
     """TRL's arguments: ours, then the user's. Raises ConfigError for an argument that TRL does not know or refuses."""
     if clash := sorted(set(config.trainer) & {*_FIXED, "output_dir", "seed"}):
         raise ConfigError(f"trainer.{clash[0]} is set by this stage; use `out` and `seed`, or leave it")
     merged = {**_DEFAULTS, **config.trainer, **_FIXED, "output_dir": str(out / "checkpoints"), "seed": config.seed}
     try:
-        return trl.SFTConfig(**merged)
+        return SFTConfig(**merged)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"trainer: {str(error).splitlines()[0]}") from error
 

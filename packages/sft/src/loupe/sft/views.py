@@ -68,22 +68,32 @@ def load_views(folder: Path, split: str, *, side: int, jpeg_share: float = 0.0, 
     samples, evidence = load_samples(folder, split), load_evidence(folder, split)
     if [sample.id for sample in samples] != [item.id for item in evidence]:
         raise DataError(f"{folder}: {split}.jsonl and evidence/{split}.jsonl name other images; build the data again")
+    if not samples:
+        raise DataError(f"{folder}: {split}.jsonl is empty; perception training wants images in train and val")
 
     rng = np.random.default_rng(seed)
     qualities = np.where(rng.random(len(samples)) < jpeg_share, rng.integers(85, 98, len(samples)), 0).tolist()
 
-    def read(sample: Sample, quality: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
-        with Image.open(inside(folder, sample.image)) as file:
-            picture = file.convert("RGB")
-            if quality:
-                picture = _through_jpeg(picture, quality)
-            return np.asarray(picture), np.asarray(picture.resize((side, side), Image.Resampling.BICUBIC))
+    with Image.open(inside(folder, samples[0].image)) as first:
+        size = first.size
+    images = np.empty((len(samples), size[1], size[0], 3), np.uint8)
+    overviews = np.empty((len(samples), side, side, 3), np.uint8)
 
+    def read(index: int) -> None:
+        with Image.open(inside(folder, samples[index].image)) as file:
+            if file.size != size:
+                raise DataError(f"{folder}: images of several sizes; perception training wants one size")
+            picture = file.convert("RGB")
+        if qualities[index]:
+            picture = _through_jpeg(picture, qualities[index])
+        images[index] = np.asarray(picture)
+        overviews[index] = np.asarray(picture.resize((side, side), Image.Resampling.BICUBIC))
+
+    # Decoding releases the interpreter lock; the arrays are filled in place, for two copies of them would not fit.
     with ThreadPoolExecutor(2) as pool:
-        pairs = list(pool.map(read, samples, qualities))
-    if len({image.shape for image, _ in pairs}) > 1:
-        raise DataError(f"{folder}: images of several sizes; perception training wants one size")
-    return Views(samples, evidence, np.stack([pair[0] for pair in pairs]), np.stack([pair[1] for pair in pairs]))
+        for _ in pool.map(read, range(len(samples))):
+            pass
+    return Views(samples, evidence, images, overviews)
 
 
 def _through_jpeg(picture: Image.Image, quality: int) -> Image.Image:

@@ -54,6 +54,8 @@ def load_model(config: ModelConfig, *, train: bool = False) -> tuple[Any, Any]:
     with _explained(found.name), _quietly():
         model = _load_weights(base, config)
         speed_up_vision(model)
+        if train:
+            _keep_nf4_trainable(model)
         if found.base is not None:
             model = _with_saved_adapter(model, found, train=train)
         elif config.lora.enabled:
@@ -176,6 +178,14 @@ def _with_new_adapter(model: Any, lora: LoraSettings) -> Any:
         task_type="CAUSAL_LM",
     )
     return get_peft_model(model, settings)
+
+
+def _keep_nf4_trainable(model: Any) -> None:
+    """On some processors bitsandbytes rearranges NF4 weights the first time that a model judges, and cannot take a
+    gradient through them after that; a model in training judges now and then."""
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
 
 
 def _limit_pixels(image_processor: Any, config: ModelConfig) -> None:

@@ -104,6 +104,9 @@ def start_as_energy_bank(model: Qwen2_5_VLForConditionalGeneration, patches: tor
     later = [layer for block in vision.blocks[1:] for layer in (block.attn.proj, block.mlp.down_proj)]
     for layer in (first.attn.proj, *later):
         layer.weight.mul_(0.1)
+    # The merger's output comes in far larger than the embeddings of words; scaled down, the language model can write on
+    # visual tokens too, for example where they are.
+    vision.merger.mlp[2].weight.mul_(0.1)
     gate, up, down = first.mlp.gate_proj.weight, first.mlp.up_proj.weight, first.mlp.down_proj.weight
     for layer in (gate, up):
         layer[: 2 * bands] = 0

@@ -8,6 +8,7 @@ import math
 import warnings
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from transformers import (
@@ -21,6 +22,7 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
+from loupe.core.model.resume import load_weights, steps_done
 from loupe.core.runs import RunFolder
 
 Progress = Callable[[int, int], None]
@@ -53,10 +55,17 @@ def quiet_libraries() -> Generator[None]:
 
 
 def train_quietly(trainer: Trainer, *, checkpoint: str | None) -> None:
-    """Train without the libraries' own bars and printed rows: the run folder and our progress bar have it all."""
+    """Train without the libraries' own bars and printed rows: the run folder and our progress bar have it all.
+
+    `checkpoint` is where to go on from; a run that had reached its last step there gets its weights and no more steps.
+    """
     for callback in (ProgressCallback, PrinterCallback):
         trainer.remove_callback(callback)
+    done = steps_done(Path(checkpoint)) if checkpoint is not None else None
     with quiet_libraries():
+        if checkpoint is not None and done is not None and 0 < trainer.args.max_steps <= done:
+            load_weights(trainer.model, Path(checkpoint))
+            return
         trainer.train(resume_from_checkpoint=checkpoint)
 
 

@@ -1,0 +1,63 @@
+"""`loupe data`: what makes data folders and looks after them; so far one verb, `synth`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+data = typer.Typer(no_args_is_help=True)
+
+
+@data.callback()
+def _group() -> None:
+    """Make labelled images, and look after data folders."""
+
+
+@data.command()
+def synth(
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings; they win over the file.")
+    ] = None,
+    config: Annotated[Path | None, typer.Option("--config", "-c", help="YAML file with what differs.")] = None,
+) -> None:
+    """Make labelled images: clean ones, damaged by the engine, rated by measurement against their originals.
+
+    Clean images are drawn from nothing, or are windows of your own photographs. No clean image is in two splits. An
+    interrupted run goes on where it stopped when the same line is given again.
+
+    Examples:
+
+    loupe data synth --config configs/pocket/data.yaml
+
+    loupe data synth out=data/small train=40 val=5 test=20 seed=1
+
+    loupe data synth out=data/mine photos=holiday photo_share=0.5 workers=2
+    """
+    from loupe.cli.screen import out, progress_bar, remark
+    from loupe.core.config import load_config
+    from loupe.core.files import read_json
+    from loupe.data.synth import SynthConfig, synthesise
+
+    settings = load_config(SynthConfig, config, overrides or [])
+    with progress_bar("pristine images") as step:
+        folder = synthesise(settings, progress=step)
+    out().print(_table(read_json(folder / "manifest.json")["splits"]))
+    remark(f"written to {folder}: images, labels of each split, manifest.json")
+
+
+def _table(splits: dict[str, dict[str, Any]]) -> "Table":
+    """A row a split: how many images, of how many pristine ones, how many hard and how many damaged in one region."""
+    from rich.table import Table
+
+    from loupe.core import numbers
+
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("split")
+    for key in ("images", "pristine", "hard", "local"):
+        table.add_column(key, justify="right")
+    for split, counts in splits.items():
+        table.add_row(split, *(numbers.count(counts[key]) for key in ("images", "pristine", "hard", "local")))
+    return table

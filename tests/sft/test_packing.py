@@ -1,0 +1,124 @@
+"""Packed by hand or through the processor and the chat layout, a look gives the same patches and the same numbers."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch.nn import functional as F
+
+from loupe.core.answer import answer_of, render
+from loupe.core.model.encode import ChatEncoder
+from loupe.core.model.pocket import build_pocket
+from loupe.core.model.processors import build_pocket_processor
+from loupe.core.policy import Conversation, Reply, UserTurn
+from loupe.sft.looks import LookBatch
+from loupe.sft.packing import Packer
+
+CPU = torch.device("cpu")
+DAMAGED = {"distortion_class": "blur", "severity": "slight", "bbox_2d": (0.0, 0.25, 0.5, 0.75), "rating": 2.5}
+CLEAN = {"distortion_class": None, "severity": None, "bbox_2d": None, "rating": 5.0}
+CROP = {"distortion_class": "noise", "severity": "serious", "rating": 1.4}
+
+
+def bare(fields: dict[str, Any]) -> str:
+    return render(answer_of("", **fields)).removeprefix("<think></think>")
+
+
+@pytest.fixture(scope="module")
+def packer() -> Packer:
+    processor = build_pocket_processor()
+    return Packer(processor, build_pocket(processor.tokenizer, seed=2).eval())
+
+
+@pytest.fixture(scope="module")
+def looks() -> LookBatch:
+    """Three looks whose questions and answers are of different lengths."""
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 112, 112, 3), dtype=np.uint8)
+    texts = [
+        ("Judge this image. You may crop.", bare(DAMAGED)),
+        ("Judge this crop.", bare(CROP)),
+        ("Judge this image. No crop.", bare(CLEAN)),
+    ]
+    return LookBatch(pixels, texts)
+
+
+def test_patches_are_those_of_the_image_processor(packer: Packer, looks: LookBatch) -> None:
+    images = [Image.fromarray(pixels) for pixels in looks.pixels]
+    made = packer.image_processor(images=images, return_tensors="pt")
+    assert made["image_grid_thw"].tolist() == [list(packer.grid)] * 3
+    torch.testing.assert_close(packer.patches(looks.pixels), made["pixel_values"], rtol=0, atol=1e-5)
+
+
+@torch.no_grad()
+def test_packed_log_probs_are_those_of_the_chat_encoder_with_left_padding(packer: Packer, looks: LookBatch) -> None:
+    encoder = ChatEncoder(build_pocket_processor())
+    rows = [
+        encoder.encode(Conversation("a", "", [UserTurn((Image.fromarray(pixels),), question)], [Reply(answer)]))
+        for pixels, (question, answer) in zip(looks.pixels, looks.texts, strict=True)
+    ]
+    batch = encoder.collate(rows)
+    assert (batch["attention_mask"] == 0).any()
+    log_probs = torch.log_softmax(packer.model(**batch).logits, dim=-1)
+    by_chat = []
+    for row, encoded in enumerate(rows):
+        places = [place for place, wrote in enumerate(encoded.wrote) if wrote]
+        pad = batch["input_ids"].shape[1] - len(encoded.input_ids)
+        by_chat += [log_probs[row, pad + place - 1, encoded.input_ids[place]] for place in places]
+    logits, labels = packer._forward(looks, CPU)
+    packed = torch.log_softmax(logits, dim=-1).gather(1, labels[:, None])[:, 0]
+    torch.testing.assert_close(packed, torch.stack(by_chat), rtol=0, atol=1e-4)
+    assert packer.loss(looks, CPU).item() == pytest.approx(-torch.stack(by_chat).mean().item(), abs=1e-4)
+
+
+def test_a_look_does_not_depend_on_its_neighbours(packer: Packer, looks: LookBatch) -> None:
+    with torch.no_grad():
+        together, _ = packer._forward(looks, CPU)
+        alone, _ = packer._forward(LookBatch(looks.pixels[2:], looks.texts[2:]), CPU)
+    torch.testing.assert_close(together[-len(alone) :], alone, rtol=0, atol=1e-4)
+
+
+def test_labels_are_the_answers_with_their_end_tokens(packer: Packer, looks: LookBatch) -> None:
+    with torch.no_grad():
+        _, labels = packer._forward(looks, CPU)
+    assert packer.tokenizer.decode(labels.tolist()) == "".join(f"{answer}<|im_end|>" for _, answer in looks.texts)
+
+
+def judged(packer: Packer, monkeypatch: pytest.MonkeyPatch, *, true: str, said: str) -> dict[str, float]:
+    """Hits of a model that says `said`, of as many tokens, where `true` is right."""
+    ids = [packer.tokenizer(f"{text}<|im_end|>").input_ids for text in (true, said)]
+    assert len(ids[0]) == len(ids[1])
+    logits = F.one_hot(torch.tensor(ids[1]), 2000).float()
+    monkeypatch.setattr(packer, "_forward", lambda batch, device: (logits, torch.tensor(ids[0])))
+    batch = LookBatch(np.zeros((1, 112, 112, 3), np.uint8), [("Judge this image.", true)])
+    return dict(packer.field_hits(batch, CPU))
+
+
+def test_a_right_answer_hits_every_field(packer: Packer, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = judged(packer, monkeypatch, true=bare(DAMAGED), said=bare(DAMAGED))
+    assert right == {"class": 1, "severity": 1, "region": 1, "rating_error": 0}
+    assert "region" not in judged(packer, monkeypatch, true=bare(CROP), said=bare(CROP))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "missed"),
+    [("distortion_class", "noise", "class"), ("severity", "serious", "severity"), ("bbox_2d", (0.5, 0.25, 1, 0.75), "region")],
+)
+def test_a_wrong_field_misses_alone(
+    packer: Packer, monkeypatch: pytest.MonkeyPatch, field: str, value: Any, missed: str
+) -> None:
+    hits = judged(packer, monkeypatch, true=bare(DAMAGED), said=bare({**DAMAGED, field: value}))
+    assert hits == {"class": 1, "severity": 1, "region": 1, "rating_error": 0, missed: 0}
+
+
+def test_the_error_of_a_rating_is_in_points(packer: Packer, monkeypatch: pytest.MonkeyPatch) -> None:
+    hits = judged(packer, monkeypatch, true=bare(DAMAGED), said=bare({**DAMAGED, "rating": 4.0}))
+    assert hits["rating_error"] == pytest.approx(1.5)
+
+
+def test_no_rating_where_one_belongs_counts_as_the_largest_error(
+    packer: Packer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = bare(DAMAGED).replace("2.5", "null")
+    assert judged(packer, monkeypatch, true=bare(DAMAGED), said=said)["rating_error"] == 4
