@@ -16,6 +16,7 @@ TOP = {
     "configs",
     "data_recipes",
     "tests",
+    "docs",
     "Makefile",
     "README.md",
     "LICENSE",

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate.utils import gather_object
-from torch.utils.data import Sampler
 from trl.trainer.grpo_trainer import GRPOTrainer
 
 from loupe.core.errors import ModelError
@@ -70,20 +69,32 @@ class ZoomGRPOTrainer(Resuming, GRPOTrainer):
         self._played: list[Played] = []
         self._policy_log_probs: torch.Tensor | None = None
 
-    def _get_train_sampler(self, dataset: Any = None) -> Sampler[int]:
-        arguments = self.args
-        per_chunk = arguments.generation_batch_size // self.num_generations
+    @property
+    def _mode(self) -> str:
+        assert self.model is not None
+        return "train" if self.model.training else "eval"
+
+    def _get_train_sampler(self, dataset: Any = None) -> ProgressiveSampler:
+        # The type of `args` is that of transformers; TRL's own has what is asked for here.
+        arguments: Any = self.args
         passes = self.num_iterations * arguments.steps_per_generation
         updates = arguments.max_steps * arguments.gradient_accumulation_steps
         return ProgressiveSampler(
             [sample.rating for sample in self.task.samples],
             self.task.config.resampling,
-            images_per_chunk=per_chunk,
-            generations=self.num_generations,
+            images_per_chunk=arguments.generation_batch_size // arguments.num_generations,
+            generations=arguments.num_generations,
             passes=passes,
             chunks=-(-updates // passes),
             seed=arguments.seed,
         )
+
+    def _prepare_inputs(self, generation_batch: Any) -> Any:
+        if self._buffered_inputs is None and self._mode == "train":
+            # TRL counts updates from 0 in every process. A run that goes on in the middle of a generation would then
+            # regenerate in the middle of each, and train on the images of the one before.
+            self._step = self.state.global_step * self.args.gradient_accumulation_steps
+        return super()._prepare_inputs(generation_batch)
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         self._rows = inputs
@@ -94,11 +105,9 @@ class ZoomGRPOTrainer(Resuming, GRPOTrainer):
 
     def _generate(self, prompts: list[Any]) -> tuple[Any, ...]:
         """Play one episode for each row; the eight values that TRL's own method returns."""
-        mode = "train" if self.model.training else "eval"
-        played = self._play()
-        self._played = played
-        batch = as_rollouts(played, self.encoder)
-        self._count(mode, played, batch.completion_mask)
+        self._played = self._play()
+        batch = as_rollouts(self._played, self.encoder)
+        self._count(batch.completion_mask)
         return (
             batch.prompt_ids,
             batch.completion_ids,
@@ -127,23 +136,21 @@ class ZoomGRPOTrainer(Resuming, GRPOTrainer):
             inputs.append(LoopInput(key, source.sample_id, source.image, source.truth))
         return play(policy, inputs, task.protocol, seed=self.args.seed)
 
-    def _count(self, mode: str, played: Sequence[Played], masks: Sequence[Sequence[int]]) -> None:
+    def _count(self, masks: Sequence[Sequence[int]]) -> None:
         """What TRL would have logged about completions, and what only episodes have."""
         figures = {
             "completions/mean_length": np.mean([sum(mask) for mask in masks]),
-            "zoom_rate": np.mean([item.episode.zoomed for item in played]),
-            "unusable": np.mean([item.episode.verdict is None for item in played]),
+            "zoom_rate": np.mean([item.episode.zoomed for item in self._played]),
+            "unusable": np.mean([item.episode.verdict is None for item in self._played]),
         }
         for name, value in figures.items():
-            gathered = self.accelerator.gather(torch.tensor([float(value)], device=self.accelerator.device))
-            self._metrics[mode][name].append(gathered.mean().item())
+            gathered: Any = self.accelerator.gather(torch.tensor([float(value)], device=self.accelerator.device))
+            self._metrics[self._mode][name].append(gathered.mean().item())
 
     def _calculate_rewards(self, inputs: Any, prompts: Any, completions: Any, completion_ids_list: Any) -> torch.Tensor:
         """Reward terms (all completions of all processes, terms)."""
-        pairs = [
-            (item.episode, self.task.samples[row["index"]]) for item, row in zip(self._played, inputs, strict=True)
-        ]
-        pairs = gather_object(pairs)
+        rows = zip(self._played, inputs, strict=True)
+        pairs: Any = gather_object([(item.episode, self.task.samples[row["index"]]) for item, row in rows])
         table = self.score([episode for episode, _ in pairs], [sample for _, sample in pairs])
         columns = np.stack([table.columns[name] for name in TERMS], axis=1)
         return torch.tensor(columns, dtype=torch.float32, device=self.accelerator.device)
@@ -154,7 +161,7 @@ class ZoomGRPOTrainer(Resuming, GRPOTrainer):
         return joint_reward(
             episodes,
             samples,
-            num_generations=self.num_generations,
+            num_generations=int(self.num_generations or 1),
             protocol=self.task.protocol,
             weights=config.rewards,
             options=config.reward_options,
@@ -180,5 +187,6 @@ class ZoomGRPOTrainer(Resuming, GRPOTrainer):
         self._metrics["train"]["coverage/tokens"].append(float(selected.sum()))
         # The same normaliser as TRL's token-level loss, so that the coefficient means the same at any batch size.
         tokens = inputs["num_items_in_batch"].clamp(min=1.0) / self.accelerator.num_processes
-        share = self.current_gradient_accumulation_steps / self.args.steps_per_generation
+        arguments: Any = self.args
+        share = self.current_gradient_accumulation_steps / arguments.steps_per_generation
         return loss + coverage.coefficient * penalty / (tokens * share)
