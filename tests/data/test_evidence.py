@@ -38,10 +38,10 @@ def test_an_image_that_lost_less_than_a_quarter_point_is_never_hard():
     assert not evidence(4.76, 5.0).hard
 
 
-def test_an_image_is_hard_where_the_overview_shows_less_than_six_tenths_of_its_loss():
-    # A loss of 2.0; six tenths of it are 1.2, an overview of 3.8.
-    assert evidence(3.0, 3.81).hard
-    assert not evidence(3.0, 3.8).hard
+def test_an_image_is_hard_where_the_overview_shows_less_than_three_quarters_of_its_loss():
+    # A loss of 2.0; three quarters of it are 1.5, an overview of 3.5.
+    assert evidence(3.0, 3.51).hard
+    assert not evidence(3.0, 3.5).hard
     assert not evidence(3.0, 2.0).hard
 
 

@@ -19,6 +19,7 @@ from loupe.core.errors import ConfigError, DataError
 from loupe.core.files import inside, read_json, read_jsonl, sha256_file
 from loupe.data import synth
 from loupe.data.evidence import measure_views
+from loupe.data.measure import MEASURE
 from loupe.data.pristine import dead_leaves
 from loupe.data.store import load_evidence, load_rationales, load_samples
 from loupe.data.synth import SynthConfig, synthesise
@@ -88,7 +89,7 @@ def test_evidence_and_rationales_go_with_the_samples_row_by_row(done: Path):
 
 def test_the_manifest_adds_up(done: Path):
     manifest = read_json(done / "manifest.json")
-    assert manifest["measure"] == "ssim-luma-worst-quarter"
+    assert manifest["measure"] == MEASURE
     assert SynthConfig(**manifest["config"]).versions == 3
     for split, images in zip(SPLITS, (18, 6, 6), strict=True):
         counts, samples = manifest["splits"][split], load_samples(done, split)

@@ -65,9 +65,7 @@ def test_coverage_is_refused_where_every_update_is_by_the_policy_that_sampled(
     trainer_arguments(config(**trainer), tmp_path)
 
 
-@pytest.mark.parametrize(
-    "trainer", [{"steps_per_generation": 2}, {"steps_per_generation": 1, "num_iterations": 2}, {}]
-)
+@pytest.mark.parametrize("trainer", [{"steps_per_generation": 2}, {"steps_per_generation": 1, "num_iterations": 2}, {}])
 def test_coverage_is_taken_where_it_can_act(tmp_path: Path, trainer: dict[str, Any]) -> None:
     trainer_arguments(config(coverage=HELD_BACK, **trainer), tmp_path)
 
@@ -75,6 +73,6 @@ def test_coverage_is_taken_where_it_can_act(tmp_path: Path, trainer: dict[str, A
 def test_fewer_images_than_a_generation_batch_takes_are_refused(tmp_path: Path, synthetic_folder: Path) -> None:
     few = config(num_generations=4, per_device_train_batch_size=8, steps_per_generation=1)
     few.data, few.out, few.limit = str(synthetic_folder), str(tmp_path / "run"), 1
-    with pytest.raises(ConfigError, match="has 1 training images; one generation batch takes 2"):
+    with pytest.raises(ConfigError, match="has 1 training images and one generation batch takes 2"):
         run_grpo(few)
     assert not (tmp_path / "run").exists()

@@ -14,7 +14,7 @@ from loupe.grpo.rollout import as_rollouts
 from loupe.zoom.loop import LoopInput, Played, play
 from loupe.zoom.scripted import Line, ScriptedPolicy
 
-ASK = '<think>I am not sure, so I crop.</think><answer>{"bbox_2d": [0.0, 0.0, 0.5, 0.5], "rating": 3.0, "tool": "crop"}</answer>'
+ASK = '<think>I crop.</think><answer>{"bbox_2d": [0.0, 0.0, 0.5, 0.5], "rating": 3.0, "tool": "crop"}</answer>'
 END = '<think>It is blur.</think><answer>{"rating": 2.0, "tool": "final"}</answer>'
 PROTOCOL = load_protocol("zoom-brief")
 

@@ -1,5 +1,7 @@
 """Images are drawn in chunks without repetition, the same by every process, and rare ratings ever more often."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,11 +13,11 @@ COMMON, RARE = 4.5, 1.2
 RATINGS = [COMMON] * 27 + [RARE] * 3
 
 
-def sampler(ratings: list[float] = RATINGS, *, power: float = 0.5, chunks: int = 6, seed: int = 0) -> ProgressiveSampler:
+def sampler(
+    ratings: list[float] = RATINGS, *, power: float = 0.5, chunks: int = 6, seed: int = 0
+) -> ProgressiveSampler:
     config = ResamplingConfig(final_power=power)
-    return ProgressiveSampler(
-        ratings, config, images_per_chunk=5, generations=4, passes=3, chunks=chunks, seed=seed
-    )
+    return ProgressiveSampler(ratings, config, images_per_chunk=5, generations=4, passes=3, chunks=chunks, seed=seed)
 
 
 def chunks_of(made: ProgressiveSampler) -> np.ndarray:
@@ -62,7 +64,7 @@ def test_the_first_chunk_is_uniform_and_the_share_of_rare_ratings_grows(power: f
     made = sampler(power=power)
     assert made.weights(0) == pytest.approx(np.full(30, 1 / 30))
     shares = [made.weights(number)[27:].sum() for number in range(6)]
-    assert all(later > earlier for earlier, later in zip(shares, shares[1:], strict=False))
+    assert all(later > earlier for earlier, later in pairwise(shares))
     # At the end a rare image weighs (27 / 3) to the power times a common one.
     assert made.weights(5)[27] / made.weights(5)[0] == pytest.approx(9**power)
     assert made.weights(5).sum() == pytest.approx(1)

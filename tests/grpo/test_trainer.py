@@ -147,9 +147,7 @@ def test_loss_falls_on_what_the_agent_wrote_alone(scripted: Callable[..., Script
 
 def test_advantages_are_worked_by_hand_for_a_group(scripted: Callable[..., ScriptedTrainer]) -> None:
     # Format alone: three of the four are in the asked form. Mean 3/4, standard deviation (n - 1) 1/2.
-    trainer = scripted(
-        rewards=RewardWeights(format=1, score=0, degradation=0, rank=0), trainer={"max_steps": 1}
-    )
+    trainer = scripted(rewards=RewardWeights(format=1, score=0, degradation=0, rank=0), trainer={"max_steps": 1})
     trainer.train()
     expected = [0.25 / 0.5001, 0.25 / 0.5001, -0.75 / 0.5001, 0.25 / 0.5001] * 2
     assert trainer.outputs[0]["advantages"].tolist() == pytest.approx(expected, abs=1e-5)

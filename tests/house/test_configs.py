@@ -13,7 +13,9 @@ SCHEMAS = {
     "base": "loupe.sft.perception.PerceptionConfig",
     "data": "loupe.data.synth.SynthConfig",
     "evaluate": "loupe.bench.evaluate.EvaluateConfig",
+    "grpo": "loupe.grpo.config.GrpoConfig",
     "report": "loupe.bench.report.ReportConfig",
+    "sft": "loupe.sft.config.SftConfig",
 }
 """Dataclass by the first word of a file's name: `sft-small.yaml` is read as `sft`."""
 PROTOCOL = "loupe.core.protocol.Protocol"

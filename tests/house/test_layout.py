@@ -23,7 +23,13 @@ TOP = {
     "constraints.txt",
 }
 MADE = {"data", "runs", "build", "dist"}
-DISTRIBUTIONS = {"cv2": "opencv-python-headless", "PIL": "pillow", "yaml": "pyyaml", "skimage": "scikit-image"}
+DISTRIBUTIONS = {
+    "cv2": "opencv-python-headless",
+    "huggingface_hub": "huggingface-hub",
+    "PIL": "pillow",
+    "skimage": "scikit-image",
+    "yaml": "pyyaml",
+}
 OPTIONAL = {"torchvision", "vllm"}
 """Used where they are installed, never needed."""
 

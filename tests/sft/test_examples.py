@@ -1,4 +1,4 @@
-"""An example is the conversation that the loop would have had, and loss lies on the words that are to be learnt alone."""
+"""An example is the conversation that the loop would have had, and loss lies on the words to be learnt alone."""
 
 import json
 import shutil

@@ -103,7 +103,11 @@ def test_a_right_answer_hits_every_field(packer: Packer, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize(
     ("field", "value", "missed"),
-    [("distortion_class", "noise", "class"), ("severity", "serious", "severity"), ("bbox_2d", (0.5, 0.25, 1, 0.75), "region")],
+    [
+        ("distortion_class", "noise", "class"),
+        ("severity", "serious", "severity"),
+        ("bbox_2d", (0.5, 0.25, 1, 0.75), "region"),
+    ],
 )
 def test_a_wrong_field_misses_alone(
     packer: Packer, monkeypatch: pytest.MonkeyPatch, field: str, value: Any, missed: str

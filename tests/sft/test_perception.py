@@ -24,7 +24,15 @@ def views(synthetic_folder: Path) -> Views:
 
 def settings(data: Path | str = "", out: Path | str = "", *, resume: bool = False, seed: int = 0) -> PerceptionConfig:
     return PerceptionConfig(
-        data=str(data), out=str(out), size=SMALL, steps=6, batch=4, evaluate_every=2, device="cpu", resume=resume, seed=seed
+        data=str(data),
+        out=str(out),
+        size=SMALL,
+        steps=6,
+        batch=4,
+        evaluate_every=2,
+        device="cpu",
+        resume=resume,
+        seed=seed,
     )
 
 

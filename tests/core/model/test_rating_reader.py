@@ -1,4 +1,4 @@
-"""The expected rating is the mean over the ratings that could be written, read at the one place where one is written."""
+"""The expected rating is the mean over the ratings that could be written, read at the one place where one is."""
 
 import math
 from types import SimpleNamespace

@@ -13,11 +13,11 @@ import numpy as np
 
 from loupe.core.records import WHOLE, Box, Degradation
 from loupe.data.degrade import REGIONS, Pixels, pixel_slices
-from loupe.data.measure import pooled, rating_of, ssim_between
+from loupe.data.measure import impairments, pooled, rating_of
 
 OVERVIEW_SIDE = 112
 """Side in pixels of the overview that hardness is measured on: what the pocket agent sees of a whole image."""
-HARD_DAMAGE, HARD_SHARE = 0.25, 0.6
+HARD_DAMAGE, HARD_SHARE = 0.25, 0.75
 """An image is hard where it lost at least HARD_DAMAGE rating points of 5 and its overview shows less than HARD_SHARE of
 that loss (ours)."""
 
@@ -51,9 +51,9 @@ class Evidence:
 
 def measure_views(id: str, pristine: Pixels, degraded: Pixels) -> Evidence:
     """Evidence of a degraded image against its pristine original, both (H, W, 3) uint8 of one size."""
-    values = ssim_between(pristine, degraded)
+    values = impairments(pristine, degraded)
     regions = tuple(round(rating_of(pooled(values[pixel_slices(region, *values.shape)])), 2) for region in REGIONS)
-    overview = ssim_between(_overview(pristine), _overview(degraded))
+    overview = impairments(_overview(pristine), _overview(degraded))
     return Evidence(id, round(rating_of(pooled(values)), 2), round(rating_of(pooled(overview)), 2), regions)
 
 

@@ -14,6 +14,7 @@ from loupe.core.model.local_policy import LocalPolicy
 from loupe.core.model.resume import last_checkpoint
 from loupe.core.model.trainer_log import Probe, Progress, RunLogCallback, quiet_libraries, train_quietly
 from loupe.core.protocol import Protocol, load_protocol
+from loupe.core.records import Sample
 from loupe.core.runs import open_run
 from loupe.data.store import load_samples
 from loupe.grpo.config import GrpoConfig
@@ -59,13 +60,9 @@ def run_grpo(config: GrpoConfig, *, progress: Progress | None = None) -> Path:
     """
     out, data = Path(config.out), Path(config.data)
     protocol = load_protocol(config.protocol)
-    samples = load_samples(data, "train")
-    samples = samples[: config.limit] if config.limit else samples
     with quiet_libraries():
         arguments = trainer_arguments(config, out)
-    images = arguments.generation_batch_size // arguments.num_generations
-    if len(samples) < images:
-        raise ConfigError(f"{data} has {len(samples)} training images; one generation batch takes {images}")
+    samples = _enough_samples(config, arguments)
     set_seed(config.seed)
     model, processor = load_model(config.model, train=True)
     run = open_run(out, config, data=[data / "manifest.json"], start=config.model.path, resume=config.resume)
@@ -93,7 +90,7 @@ def trainer_arguments(config: GrpoConfig, out: Path) -> GRPOConfig:
         raise ConfigError(f"trainer.{clash[0]} is set by this stage; use `out`, `seed` and `rewards`, or leave it")
     merged = {**_DEFAULTS, **config.trainer, **_FIXED, "output_dir": str(out / "checkpoints"), "seed": config.seed}
     try:
-        arguments = GRPOConfig(**merged, reward_weights=weights)
+        arguments: Any = GRPOConfig(**merged, reward_weights=weights)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"trainer: {str(error).splitlines()[0]}") from error
     if arguments.max_steps <= 0:
@@ -107,6 +104,19 @@ def trainer_arguments(config: GrpoConfig, out: Path) -> GRPOConfig:
             "trainer.num_iterations=2, or trainer.steps_per_generation=2, or coverage.coefficient=0"
         )
     return arguments
+
+
+def _enough_samples(config: GrpoConfig, arguments: Any) -> list[Sample]:
+    """The images to play. Raises ConfigError where they are fewer than one generation batch takes."""
+    samples = load_samples(Path(config.data), "train")
+    samples = samples[: config.limit] if config.limit else samples
+    images = arguments.generation_batch_size // arguments.num_generations
+    if len(samples) < images:
+        raise ConfigError(
+            f"{config.data} has {len(samples)} training images and one generation batch takes {images}; give more "
+            "images, or set a smaller trainer.per_device_train_batch_size"
+        )
+    return samples
 
 
 def _rows(count: int) -> datasets.Dataset:

@@ -58,6 +58,10 @@ def reward_names() -> list[Any]:
 class ZoomGRPOTrainer(Resuming, GRPOTrainer):
     """GRPO on zoom episodes. The data set's rows are `{"prompt": …, "index": i}`, i a place in `task.samples`."""
 
+    # TRL fills these in; the types that it gives them are those of before.
+    args: Any
+    num_generations: int
+
     def __init__(self, *args: Any, task: Task, **kwargs: Any) -> None:
         # The sampler is asked for while the parent is being built.
         self.task = task
@@ -75,15 +79,14 @@ class ZoomGRPOTrainer(Resuming, GRPOTrainer):
         return "train" if self.model.training else "eval"
 
     def _get_train_sampler(self, dataset: Any = None) -> ProgressiveSampler:
-        # The type of `args` is that of transformers; TRL's own has what is asked for here.
-        arguments: Any = self.args
+        arguments = self.args
         passes = self.num_iterations * arguments.steps_per_generation
         updates = arguments.max_steps * arguments.gradient_accumulation_steps
         return ProgressiveSampler(
             [sample.rating for sample in self.task.samples],
             self.task.config.resampling,
-            images_per_chunk=arguments.generation_batch_size // arguments.num_generations,
-            generations=arguments.num_generations,
+            images_per_chunk=arguments.generation_batch_size // self.num_generations,
+            generations=self.num_generations,
             passes=passes,
             chunks=-(-updates // passes),
             seed=arguments.seed,
@@ -161,7 +164,7 @@ class ZoomGRPOTrainer(Resuming, GRPOTrainer):
         return joint_reward(
             episodes,
             samples,
-            num_generations=int(self.num_generations or 1),
+            num_generations=self.num_generations,
             protocol=self.task.protocol,
             weights=config.rewards,
             options=config.reward_options,
@@ -187,6 +190,5 @@ class ZoomGRPOTrainer(Resuming, GRPOTrainer):
         self._metrics["train"]["coverage/tokens"].append(float(selected.sum()))
         # The same normaliser as TRL's token-level loss, so that the coefficient means the same at any batch size.
         tokens = inputs["num_items_in_batch"].clamp(min=1.0) / self.accelerator.num_processes
-        arguments: Any = self.args
-        share = self.current_gradient_accumulation_steps / arguments.steps_per_generation
+        share = self.current_gradient_accumulation_steps / self.args.steps_per_generation
         return loss + coverage.coefficient * penalty / (tokens * share)

@@ -56,7 +56,7 @@ class Examples:
 def load_examples(folder: Path, protocol: Protocol, *, split: str = "train", limit: int = 0) -> Examples:
     """Examples of a split.
 
-    Raises MissingFileError, and DataError where a rationale names no image, or takes more looks than the protocol allows.
+    Raises MissingFileError, and DataError where a rationale names no image or takes more looks than the protocol has.
     """
     samples = {sample.id: sample for sample in load_samples(folder, split)}
     rationales = load_rationales(folder, split)

@@ -42,6 +42,7 @@ def draw_looks(views: Views, protocol: Protocol, count: int, *, rng: np.random.G
 
 
 def looks_in_order(views: Views, protocol: Protocol, kind: str, *, size: int = 100) -> Iterator[LookBatch]:
+    """Every image once, unmirrored: its overview, or for the kind `crop` its true region; `size` views a batch."""
     for first in range(0, len(views), size):
         rows = [
             _example(views, protocol, i, kind, region=views.true_region(i), flips=(False, False), brief=True)

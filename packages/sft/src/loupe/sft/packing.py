@@ -59,7 +59,7 @@ class Packer:
             yield "rating_error", 4.0
 
     def patches(self, pixels: npt.NDArray[np.uint8]) -> torch.Tensor:
-        """pixels (B, side, side, 3) → normalised patches (B · patches, 3·2·14·14), laid out as by the image processor."""
+        """pixels (B, side, side, 3) → normalised patches (B · patches, 3·2·14·14), as by the image processor."""
         processor = self.image_processor
         patch, merge, (_, rows, _) = processor.patch_size, processor.merge_size, self.grid
         x = torch.from_numpy(pixels).float() / 255

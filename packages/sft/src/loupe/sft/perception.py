@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import safetensors.torch
@@ -99,7 +100,7 @@ class PerceptionTrainer:
         self.protocol = load_protocol(config.protocol)
         self.device = _device(config.device)
         self.processor = build_pocket_processor()
-        self.model = build_pocket(self.processor.tokenizer, config.size, seed=config.seed)
+        self.model: Any = build_pocket(self.processor.tokenizer, config.size, seed=config.seed)
         self.packer = Packer(self.processor, self.model)
         start_as_energy_bank(self.model, self.packer.patches(self._batch(0, 64).pixels))
         speed_up_vision(self.model)

@@ -1,8 +1,8 @@
 """Going on from a checkpoint of the training libraries, in the three places where they would go on wrongly.
 
 - A kill can leave a checkpoint half written; the newest whole one counts.
-- transformers 5 saves the weights of the Qwen families under other names than they have in memory, and its trainer, which
-  reads them by the names in the file, finds none of them and goes on with the weights that the run started with.
+- transformers 5 saves the weights of the Qwen families under other names than they have in memory, and its trainer,
+  which reads them by the names in the file, finds none of them and goes on with the weights that the run started with.
 - A run that had reached its last step would be given one step more.
 """
 

@@ -15,7 +15,8 @@ def mean(image: Array, level: int, rng: np.random.Generator) -> Array:
 
 def nearest(image: Array, level: int, rng: np.random.Generator) -> Array:
     """Each block shows one of its pixels, so that fine texture turns into jagged edges."""
-    return _blocks(image, level, cv2.INTER_NEAREST)
+    # The exact variant takes the pixel at the centre of a block; the other one shifts the image.
+    return _blocks(image, level, cv2.INTER_NEAREST_EXACT)
 
 
 def _blocks(image: Array, level: int, interpolation: int) -> Array:
