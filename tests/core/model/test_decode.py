@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from scipy.stats import chi2
 
-from loupe.core.model.decode import Completion, Decoding, decode
+from loupe.core.model.decode import Completion, Decoding, _choose, decode
 from loupe.core.model.encode import ChatEncoder, as_conversation
 from loupe.core.model.loading import LoraSettings, ModelConfig, load_model
 from loupe.core.model.local_policy import decoding_for
@@ -107,6 +107,13 @@ def test_a_token_that_is_written_last_still_stops(pocket: tuple[Any, Any]) -> No
     (cut,) = decode(model, batch, replace(decoding, stop_ids=(free.token_ids[2],)), seeds=[[0]])
     assert cut.stopped
     assert cut.token_ids[-1] == free.token_ids[2]
+
+
+@pytest.mark.parametrize(("uniform", "token"), [(0.0, 1), (0.19, 1), (0.21, 2), (0.49, 2), (0.51, 4), (1 - 2**-53, 4)])
+def test_a_token_is_the_one_in_whose_share_of_the_unit_interval_the_number_falls(uniform: float, token: int) -> None:
+    # Tokens 0, 3 and 5 are impossible, the others take 0.2, 0.3 and 0.5.
+    logits = torch.log(torch.tensor([[0.0, 0.2, 0.3, 0.0, 0.5, 0.0]]))
+    assert _choose(logits, 1.0, np.array([uniform])).tolist() == [token]
 
 
 def test_the_first_token_is_drawn_as_often_as_the_model_says(pocket: tuple[Any, Any]) -> None:

@@ -51,6 +51,19 @@ def test_the_size_of_the_batch_changes_no_reply(policy: Make, batch_size: int, t
     assert ids(apart) == ids(together)
 
 
+def test_replies_that_end_early_change_no_other_reply(policy: Make) -> None:
+    free = policy().respond(ASKED, seed=5)
+    # Tokens from the middle of some replies: those replies end there, the others may go on.
+    stop_ids = tuple(reply.token_ids[place] for place, reply in enumerate(free[:4], 2))
+    together, alone = policy(), policy(batch_size=1)
+    together.decoding = alone.decoding = replace(together.decoding, stop_ids=stop_ids)
+    said = together.respond(ASKED, seed=5)
+    assert 4 <= sum(not reply.truncated for reply in said) < len(ASKED)
+    assert ids(said) == ids(alone.respond(ASKED, seed=5))
+    for reply, whole in zip(said, free, strict=True):
+        assert reply.token_ids == whole.token_ids[: len(reply.token_ids)]
+
+
 def test_the_order_of_the_conversations_changes_no_reply(policy: Make) -> None:
     order = [4, 0, 6, 2, 1, 5, 3]
     straight = ids(policy().respond(ASKED, seed=5))

@@ -49,8 +49,11 @@ def load_weights(model: Any, checkpoint: Path) -> None:
         result = set_peft_model_state_dict(model, load_file(checkpoint / ADAPTER_WEIGHTS), adapter_name="default")
         absent = [name for name in result.missing_keys if ".default." in name]
     else:
-        saved = type(model).from_pretrained(checkpoint, dtype=model.dtype, local_files_only=True, use_safetensors=True)
-        absent = model.load_state_dict(saved.state_dict(), strict=False).missing_keys
+        saved, report = type(model).from_pretrained(
+            checkpoint, dtype=model.dtype, local_files_only=True, use_safetensors=True, output_loading_info=True
+        )
+        absent = sorted(report["missing_keys"])
+        model.load_state_dict(saved.state_dict())
     if absent:
         raise ModelError(f"{checkpoint} lacks {len(absent)} weights, such as {absent[0]}; remove it and resume again")
 
