@@ -76,3 +76,8 @@ def test_fewer_images_than_a_generation_batch_takes_are_refused(tmp_path: Path, 
     with pytest.raises(ConfigError, match="has 1 training images and one generation batch takes 2"):
         run_grpo(few)
     assert not (tmp_path / "run").exists()
+
+
+def test_coverage_under_another_loss_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="leave it at dapo"):
+        trainer_arguments(config(coverage=HELD_BACK, loss_type="grpo"), tmp_path)

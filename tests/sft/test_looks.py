@@ -12,7 +12,18 @@ from loupe.core.protocol import load_protocol
 from loupe.core.records import Box, Degradation, Sample, severity_word
 from loupe.data.degrade import REGIONS
 from loupe.data.evidence import Evidence
-from loupe.sft.looks import CROP_QUESTION, _flip, _flip_box, draw_looks, looks_in_order
+from loupe.data.rationale import REMARKS
+from loupe.sft.looks import (
+    CROP_QUESTION,
+    REPEAT_QUESTION,
+    REPEAT_SHARE,
+    SENTENCE_QUESTION,
+    SENTENCE_SHARE,
+    _flip,
+    _flip_box,
+    draw_looks,
+    looks_in_order,
+)
 from loupe.sft.views import Views, load_views
 
 PROTOCOL = load_protocol("zoom-brief")
@@ -50,6 +61,8 @@ def test_the_box_that_is_said_is_the_box_that_is_seen_however_mirrored() -> None
     batch = draw_looks(marked(), PROTOCOL, 200, rng=np.random.default_rng(0))
     boxes = set()
     for pixels, (_, text) in list(zip(batch.pixels, batch.texts, strict=True))[::2]:
+        if "<answer>" not in text:
+            continue
         said = answered(text).bbox_2d
         assert said == white_box(pixels)
         boxes.add(said)
@@ -58,18 +71,41 @@ def test_the_box_that_is_said_is_the_box_that_is_seen_however_mirrored() -> None
 
 def test_every_other_view_is_a_crop_with_the_words_for_one() -> None:
     batch = draw_looks(marked(), PROTOCOL, 60, rng=np.random.default_rng(1))
-    overviews, crops = batch.texts[::2], batch.texts[1::2]
+    overviews, crops = (
+        [pair for pair in texts if "<answer>" in pair[1]] for texts in (batch.texts[::2], batch.texts[1::2])
+    )
     assert {question for question, _ in overviews} == {PROTOCOL.question, PROTOCOL.no_zoom_question}
     assert {question for question, _ in crops} == {CROP_QUESTION}
     assert all("bbox_2d" in answered(text).said for _, text in overviews)
     assert all(answered(text).said == ("distortion_class", "severity", "rating") for _, text in crops)
-    assert not any("<think>" in text for _, text in batch.texts)
+    assert not any("<think>" in text for _, text in overviews + crops)
+
+
+def test_some_looks_are_answered_by_a_true_sentence_about_what_is_seen() -> None:
+    batch = draw_looks(marked(), PROTOCOL, 400, rng=np.random.default_rng(4))
+    pairs = zip(batch.pixels, batch.texts, strict=True)
+    sentences = [(pixels, text) for pixels, (question, text) in pairs if question == SENTENCE_QUESTION]
+    assert 400 * SENTENCE_SHARE - 40 < len(sentences) < 400 * SENTENCE_SHARE + 40
+    for pixels, text in sentences:
+        share = (pixels[..., 0] > 0).mean()
+        assert ("blur" in text) == (share >= 0.2), text
+        assert not any(tag in text for tag in ("<think>", "<answer>"))
+
+
+def test_a_few_looks_repeat_what_they_are_told() -> None:
+    batch = draw_looks(marked(), PROTOCOL, 400, rng=np.random.default_rng(5))
+    told = [(question, text) for question, text in batch.texts if question.startswith("Say: ")]
+    assert 400 * REPEAT_SHARE - 25 < len(told) < 400 * REPEAT_SHARE + 25
+    assert all(question == REPEAT_QUESTION.format(text) for question, text in told)
+    assert {remark for remark in REMARKS if any(remark in text for _, text in told)} == set(REMARKS)
 
 
 def test_a_crop_says_damage_exactly_where_it_shows_some() -> None:
     batch = draw_looks(marked(), PROTOCOL, 400, rng=np.random.default_rng(2))
     seen = set()
     for pixels, (_, text) in list(zip(batch.pixels, batch.texts, strict=True))[1::2]:
+        if "<answer>" not in text:
+            continue
         answer, share = answered(text), (pixels[..., 0] > 0).mean()
         assert (answer.distortion_class == "blur") == (share >= 0.2)
         assert (answer.severity is not None) == (share >= 0.2)
@@ -105,7 +141,7 @@ def test_real_views_can_be_drawn_and_the_same_numbers_draw_the_same(synthetic_fo
     assert first.pixels.shape == (16, 112, 112, 3)
     assert np.array_equal(first.pixels, again.pixels)
     assert first.texts == again.texts
-    assert all(answered(text).rating is not None for _, text in first.texts)
+    assert all(answered(text).rating is not None for _, text in first.texts if "<answer>" in text)
 
 
 @given(CORNERS, CORNERS, BOTH)

@@ -54,6 +54,8 @@ _CROP_SHOWS = ("The crop shows {severity} {noun}.", "Up close it is {severity} {
 _CROP_CLEAN = ("The crop is clean, so I keep my first view.", "Up close nothing is wrong, so I keep my first view.")
 _WORSE, _BETTER = "It is worse than it looked.", "It is better than it looked."
 _SAME = ("That confirms my first view.", "So the rating stays.")
+REMARKS = (*_CLEAN, *_SURE, *_UNSURE, _FORBIDDEN, *_CROP_CLEAN, _WORSE, _BETTER, *_SAME)
+"""Every sentence of a rationale that says nothing about what or where the damage is."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ def _first_look(
     learn: bool = True,
 ) -> RationaleTurn:
     """A look at the overview. With `crop`, it asks for that region; else it is the last word."""
-    think = f"{_finding(truth, rng, _SEEN)} {ending}"
+    think = f"{finding(truth, rng)} {ending}"
     rated = sample.rating if rating is None else rating
     text = _text(think, truth, box=crop or truth.bbox_2d, rating=rated, tool="crop" if crop else "final")
     return RationaleTurn(WHOLE, text, learn)
@@ -121,7 +123,7 @@ def _second_look(
     """A look at a crop that shows the damage: what it is, and what that does to the rating."""
     change = sample.rating - before
     verdict = _WORSE if change < -0.25 else _BETTER if change > 0.25 else _one(rng, _SAME)
-    think = f"{_finding(truth, rng, _CROP_SHOWS)} {verdict}"
+    think = f"{finding(truth, rng, crop=True)} {verdict}"
     return RationaleTurn(view, _text(think, truth, box=truth.bbox_2d, rating=sample.rating, tool="final"))
 
 
@@ -148,12 +150,15 @@ def _region_to_crop(truth: Degradation, evidence: Evidence) -> Box:
     return REGIONS[int(np.argmin(evidence.region_ratings))]
 
 
-def _finding(truth: Degradation, rng: np.random.Generator, templates: tuple[str, ...]) -> str:
+def finding(truth: Degradation, rng: np.random.Generator, *, crop: bool = False) -> str:
+    """One sentence that says what is wrong, how strong and where; of a crop, what it shows."""
     if truth.distortion_class is None:
         return _one(rng, _CLEAN)
     place = _PLACES[REGIONS.index(truth.bbox_2d)] if truth.bbox_2d in REGIONS else "everywhere"
     noun = _one(rng, _NOUNS[truth.distortion_class])
-    return _one(rng, templates).format(severity=severity_word(truth.severity), noun=noun, place=place)
+    return _one(rng, _CROP_SHOWS if crop else _SEEN).format(
+        severity=severity_word(truth.severity), noun=noun, place=place
+    )
 
 
 def _text(think: str, truth: Degradation, *, box: Box | None, rating: float, tool: str) -> str:

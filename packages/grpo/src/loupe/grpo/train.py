@@ -98,6 +98,11 @@ def trainer_arguments(config: GrpoConfig, out: Path) -> GRPOConfig:
             f"trainer.max_steps={arguments.max_steps}; wanted a number of steps, the sampler plans with it"
         )
     every = arguments.steps_per_generation * arguments.num_iterations
+    if config.coverage.coefficient and arguments.loss_type != "dapo":
+        raise ConfigError(
+            f"coverage is normalised as the dapo loss is, got trainer.loss_type={arguments.loss_type}; "
+            "leave it at dapo, or set coverage.coefficient=0"
+        )
     if config.coverage.coefficient and arguments.gradient_accumulation_steps % every == 0:
         raise ConfigError(
             "coverage can never act with one update for each generation, where old and new policy are the same; set "

@@ -1,7 +1,11 @@
-"""Single looks to learn perception from: an overview or a crop, a question, and the true answer."""
+"""Single looks to learn perception from: an overview or a crop, a question, and the true answer.
+
+Most answers are the bare `<answer>`. Some say the same in a sentence, and a few repeat a sentence that they are given:
+what SFT starts from must know its language already, or SFT spends itself on words and forgets how to see.
+"""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,10 +14,18 @@ import numpy.typing as npt
 from loupe.core.answer import answer_of, render
 from loupe.core.protocol import Protocol
 from loupe.core.records import Box, severity_word
+from loupe.data.degrade import CLEAN
+from loupe.data.rationale import REMARKS, finding
 from loupe.sft.views import Views
 
 CROP_QUESTION = "Judge this crop."
 """What the base is asked about a crop on its own; episodes never use it."""
+SENTENCE_QUESTION = "Say what is wrong."
+"""What the base is asked for a sentence instead of an answer."""
+REPEAT_QUESTION = "Say: {}"
+"""What the base is asked to repeat."""
+SENTENCE_SHARE, REPEAT_SHARE = 0.2, 0.08
+"""Share of looks that are answered by a sentence, and that have a sentence repeated (ours)."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +48,11 @@ def draw_looks(views: Views, protocol: Protocol, count: int, *, rng: np.random.G
         picture, text = _example(
             views, protocol, int(i), kind, region=region, flips=flips, brief=bool(rng.random() < 0.5)
         )
+        form = rng.random()
+        if form < REPEAT_SHARE:
+            text = _repeat(rng)
+        elif form < REPEAT_SHARE + SENTENCE_SHARE:
+            text = _sentence(views, int(i), kind, region=region, flips=flips, rng=rng)
         pixels.append(picture)
         texts.append(text)
     return LookBatch(np.stack(pixels), texts)
@@ -72,6 +89,25 @@ def _example(
     }
     question = protocol.no_zoom_question if brief else protocol.question
     return _flip(views.overviews[index], flips), (question, _bare(fields))
+
+
+def _sentence(
+    views: Views, index: int, kind: str, *, region: int, flips: tuple[bool, bool], rng: np.random.Generator
+) -> tuple[str, str]:
+    """What is wrong with the view in one sentence."""
+    truth = views.samples[index].degradation
+    assert truth is not None
+    if kind == "crop" and not views.region_shows(index, region):
+        truth = CLEAN
+    mirrored = replace(truth, bbox_2d=_flip_box(truth.bbox_2d, flips))
+    return SENTENCE_QUESTION, finding(mirrored, rng, crop=kind == "crop")
+
+
+def _repeat(rng: np.random.Generator) -> tuple[str, str]:
+    """Two of the rationales' remarks, or their tags around one, to be said again."""
+    first, second = (REMARKS[place] for place in rng.integers(len(REMARKS), size=2))
+    words = f"{first} {second}" if rng.random() < 0.5 else f"<think>{first}</think>"
+    return REPEAT_QUESTION.format(words), words
 
 
 def _bare(fields: dict[str, Any]) -> str:

@@ -19,7 +19,7 @@ import torch
 
 from loupe.core.files import write_bytes_atomic
 from loupe.core.model.fast_vision import speed_up_vision
-from loupe.core.model.loading import save_model
+from loupe.core.model.loading import ModelConfig, load_model, save_model
 from loupe.core.model.pocket import PocketSize, build_pocket, start_as_energy_bank
 from loupe.core.model.processors import POCKET_SIDE, build_pocket_processor
 from loupe.core.protocol import Protocol, load_protocol
@@ -37,6 +37,8 @@ class PerceptionConfig:
     """Data folder with splits `train` and `val`."""
     out: str = "runs/pocket/base"
     """Folder for the checkpoint, the log and the configuration."""
+    start: str = ""
+    """Model folder of a pocket agent to go on from; empty for random weights."""
     protocol: str = "zoom-brief"
     """Protocol whose questions are asked of overviews."""
     size: PocketSize = field(default_factory=PocketSize)
@@ -64,7 +66,9 @@ class PerceptionConfig:
 def run_perception(
     config: PerceptionConfig, *, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> Path:
-    """Train from random weights and write `<out>/model`; returns that folder. `progress(done, total)` counts steps.
+    """Train, from random weights or from `start`, and write `<out>/model`; returns that folder.
+
+    `progress(done, total)` counts steps.
 
     Raises MissingFileError, DataError for the data, ConfigError where `out` holds another run.
     """
@@ -73,7 +77,7 @@ def run_perception(
         split: load_views(data, split, side=POCKET_SIDE, jpeg_share=config.jpeg_share, seed=config.seed)
         for split in ("train", "val")
     }
-    run = open_run(out, config, data=[data / "manifest.json"], resume=config.resume)
+    run = open_run(out, config, data=[data / "manifest.json"], start=config.start or None, resume=config.resume)
     trainer = PerceptionTrainer(config, views["train"])
     started = trainer.load(out / "checkpoint") if run.resumed else 0
     run.rewind(started)
@@ -99,10 +103,10 @@ class PerceptionTrainer:
         self.views = views
         self.protocol = load_protocol(config.protocol)
         self.device = _device(config.device)
-        self.processor = build_pocket_processor()
-        self.model: Any = build_pocket(self.processor.tokenizer, config.size, seed=config.seed)
+        self.model, self.processor = _model_to_train(config)
         self.packer = Packer(self.processor, self.model)
-        start_as_energy_bank(self.model, self.packer.patches(self._batch(0, 64).pixels))
+        if not config.start:
+            start_as_energy_bank(self.model, self.packer.patches(self._batch(0, 64).pixels))
         speed_up_vision(self.model)
         self.model.to(self.device).train()
         self.optimizer = torch.optim.AdamW(
@@ -171,6 +175,14 @@ def evaluate_perception(packer: Packer, views: Views, protocol: Protocol, device
         figures |= {name: float(np.mean(values)) for name, values in hits.items()}
     packer.model.train()
     return figures
+
+
+def _model_to_train(config: PerceptionConfig) -> tuple[Any, Any]:
+    """(model, processor) with random weights, or those of `start`, on the CPU."""
+    if config.start:
+        return load_model(ModelConfig(config.start, dtype="float32", device="cpu"), train=True)
+    processor = build_pocket_processor()
+    return build_pocket(processor.tokenizer, config.size, seed=config.seed), processor
 
 
 def _schedule(step: int, steps: int) -> float:
