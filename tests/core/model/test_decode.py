@@ -12,11 +12,11 @@ from PIL import Image
 from scipy.stats import chi2
 
 from loupe.core.model.decode import Completion, Decoding, _choose, decode
-from loupe.core.model.encode import ChatEncoder, as_conversation
+from loupe.core.model.encode import ChatEncoder
 from loupe.core.model.loading import LoraSettings, ModelConfig, load_model
 from loupe.core.model.local_policy import decoding_for
 from loupe.core.model.rating_reader import RatingReader
-from loupe.core.policy import Conversation, UserTurn
+from loupe.core.policy import Conversation, Reply, UserTurn
 
 Batch = dict[str, torch.Tensor]
 
@@ -27,7 +27,7 @@ def shown(*sides: int, words: str = "How good is it?") -> Conversation:
         UserTurn((Image.fromarray(np.random.default_rng(side).integers(0, 256, (84, side, 3), dtype=np.uint8)),), words)
         for side in sides
     ]
-    return as_conversation("a", "", turns, ["I need a closer look."] * (len(sides) - 1))
+    return Conversation("a", "", turns, [Reply("I need a closer look.")] * (len(sides) - 1))
 
 
 ROWS = [shown(112), shown(56, 84), shown(84, words="And this one, which is asked about at greater length?")]
@@ -118,7 +118,7 @@ def test_a_token_is_the_one_in_whose_share_of_the_unit_interval_the_number_falls
 
 def test_the_first_token_is_drawn_as_often_as_the_model_says(pocket: tuple[Any, Any]) -> None:
     model, processor = pocket
-    one = batch_of(processor, [as_conversation("a", "", [UserTurn((), "How good?")], [])])
+    one = batch_of(processor, [Conversation("a", "", [UserTurn((), "How good?")])])
     draws = 2000
     batch = {name: tensor.repeat(draws, *[1] * (tensor.dim() - 1)) for name, tensor in one.items()}
     for temperature in (1.0, 2.0):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from loupe.core.errors import ModelError
-from loupe.core.model.encode import ChatEncoder, as_conversation
+from loupe.core.model.encode import ChatEncoder
 from loupe.core.model.processors import build_pocket_processor, load_processor
 from loupe.core.policy import Conversation, Reply, UserTurn
 
@@ -32,7 +32,7 @@ def looks(*images: Image.Image) -> list[UserTurn]:
 
 def told(texts: Sequence[str], *, system: str = "", waiting: bool = False) -> Conversation:
     turns = looks(*(picture(seed=number) for number in range(len(texts) + waiting)))
-    return as_conversation("a", system, turns, texts)
+    return Conversation("a", system, turns, [Reply(text) for text in texts])
 
 
 def template_ids(processor: Any, conversation: Conversation) -> list[int]:
@@ -120,7 +120,7 @@ def test_each_image_takes_as_many_pads_as_its_grid_says(any_encoder: ChatEncoder
 
 def test_images_keep_their_order_over_the_turns(encoder: ChatEncoder) -> None:
     first, second = picture(112), picture(56, seed=1)
-    encoded = encoder.encode(as_conversation("a", "", looks(first, second), [SAID]))
+    encoded = encoder.encode(Conversation("a", "", looks(first, second), [Reply(SAID)]))
     patches = encoder.processor.image_processor(images=[first, second], return_tensors="pt")["pixel_values"]
     assert torch.equal(torch.as_tensor(encoded.pixel_values), patches)
 
@@ -168,7 +168,7 @@ def test_a_reply_that_stopped_on_another_token_is_closed_by_the_template(encoder
 @given(st.lists(WORDS, min_size=1, max_size=3))
 def test_replies_of_any_words_come_back_from_the_mask(encoder: ChatEncoder, texts: list[str]) -> None:
     turns = [UserTurn((), "And?") for _ in texts]
-    encoded = encoder.encode(as_conversation("a", "", turns, texts))
+    encoded = encoder.encode(Conversation("a", "", turns, [Reply(text) for text in texts]))
     wrote = [token for token, mine in zip(encoded.input_ids, encoded.wrote, strict=True) if mine]
     assert wrote == [token for text in texts for token in encoder.reply_ids(text)]
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from loupe.core.errors import ModelError
-from loupe.core.policy import Conversation, Reply
+from loupe.core.policy import Conversation
 
 _REPLY = "\N{SYMBOL FOR UNIT SEPARATOR}reply\N{SYMBOL FOR UNIT SEPARATOR}"
 _IMAGE = "<|image_pad|>"
@@ -130,8 +130,3 @@ class ChatEncoder:
                 "the chat template drops or repeats assistant messages; wanted one that shows each as it is"
             )
         return pieces
-
-
-def as_conversation(key: str, system: str, user_turns: list[Any], texts: Sequence[str]) -> Conversation:
-    """Conversation whose replies were written down as text."""
-    return Conversation(key, system, user_turns, [Reply(text) for text in texts])
