@@ -63,9 +63,8 @@ def test_a_card_holds_figures_settings_and_what_a_constant_guess_reaches(
     run.log(25, loss=0.5, seconds=3725.0)
     model = training / "model"
     model.mkdir()
-    text = write_card(
-        "pocket-agent", model, training=training, evaluations={"test images": evaluated["right"]}
-    ).read_text()
+    figures = {"test images": evaluated["right"]}
+    text = write_card("pocket-agent", model, stage="sft", training=training, evaluations=figures).read_text()
     assert text.startswith("# pocket-agent")
     assert "seed: 4711" in text
     assert "took 25 steps" in text

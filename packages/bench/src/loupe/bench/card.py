@@ -16,11 +16,14 @@ from loupe.core import numbers
 from loupe.core.files import read_json, read_jsonl, write_text_atomic
 from loupe.core.runs import CONFIG, ENVIRONMENT, METRICS
 
+STAGES = {"base": "perception", "sft": "SFT on grounded rationales", "grpo": "SFT, and GRPO on its own episodes"}
+"""What a checkpoint has been through, by the name of its last stage."""
 
-def write_card(name: str, model: Path, *, training: Path, evaluations: Mapping[str, Path]) -> Path:
+
+def write_card(name: str, model: Path, *, stage: str, training: Path, evaluations: Mapping[str, Path]) -> Path:
     """Write README.md into the folder `model` from the run folder `training` and named evaluation folders; returns it.
 
-    Raises MissingFileError where a run folder lacks its files.
+    `stage`, one of STAGES, is what `training` did. Raises MissingFileError where a run folder lacks its files.
     """
     environment = read_json(training / ENVIRONMENT)
     metrics = read_jsonl(training / METRICS)
@@ -30,6 +33,7 @@ def write_card(name: str, model: Path, *, training: Path, evaluations: Mapping[s
     )
     text = engine.get_template("card.md.jinja").render(
         name=name,
+        stage=STAGES[stage],
         config=(training / CONFIG).read_text(encoding="utf-8").strip(),
         steps=max(int(row["step"]) for row in metrics),
         seconds=_seconds(metrics),

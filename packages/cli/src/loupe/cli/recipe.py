@@ -123,7 +123,7 @@ class Recipe:
             "synthetic images": self.evaluations[stage],
             "windows of photographs": self.evaluations[f"{stage}-photos"],
         }
-        write_card(name, model, training=model.parent, evaluations=figures)
+        write_card(name, model, stage=stage, training=model.parent, evaluations=figures)
 
     def install(self, model: Path, folder: Path) -> Path:
         """Copy a checkpoint with its card."""
