@@ -85,7 +85,7 @@ def test_some_looks_are_answered_by_a_true_sentence_about_what_is_seen() -> None
     batch = draw_looks(marked(), PROTOCOL, 400, rng=np.random.default_rng(4))
     pairs = zip(batch.pixels, batch.texts, strict=True)
     sentences = [(pixels, text) for pixels, (question, text) in pairs if question == SENTENCE_QUESTION]
-    assert 400 * SENTENCE_SHARE - 40 < len(sentences) < 400 * SENTENCE_SHARE + 40
+    assert 400 * SENTENCE_SHARE - 26 < len(sentences) < 400 * SENTENCE_SHARE + 26
     for pixels, text in sentences:
         share = (pixels[..., 0] > 0).mean()
         assert ("blur" in text) == (share >= 0.2), text
@@ -93,9 +93,9 @@ def test_some_looks_are_answered_by_a_true_sentence_about_what_is_seen() -> None
 
 
 def test_a_few_looks_repeat_what_they_are_told() -> None:
-    batch = draw_looks(marked(), PROTOCOL, 400, rng=np.random.default_rng(5))
+    batch = draw_looks(marked(), PROTOCOL, 2000, rng=np.random.default_rng(5))
     told = [(question, text) for question, text in batch.texts if question.startswith("Say: ")]
-    assert 400 * REPEAT_SHARE - 25 < len(told) < 400 * REPEAT_SHARE + 25
+    assert 2000 * REPEAT_SHARE - 36 < len(told) < 2000 * REPEAT_SHARE + 36
     assert all(question == REPEAT_QUESTION.format(text) for question, text in told)
     assert {remark for remark in REMARKS if any(remark in text for _, text in told)} == set(REMARKS)
 

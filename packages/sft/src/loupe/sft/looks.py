@@ -24,7 +24,7 @@ SENTENCE_QUESTION = "Say what is wrong."
 """What the base is asked for a sentence instead of an answer."""
 REPEAT_QUESTION = "Say: {}"
 """What the base is asked to repeat."""
-SENTENCE_SHARE, REPEAT_SHARE = 0.2, 0.08
+SENTENCE_SHARE, REPEAT_SHARE = 0.12, 0.04
 """Share of looks that are answered by a sentence, and that have a sentence repeated (ours)."""
 
 
