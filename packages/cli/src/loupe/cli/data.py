@@ -1,9 +1,10 @@
 """`loupe data`: what makes data folders and looks after them; so far one verb, `synth`."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
+
+from loupe.cli.options import ConfigFile, Overrides, words
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -18,10 +19,8 @@ def _group() -> None:
 
 @data.command()
 def synth(
-    overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings; they win over the file.")
-    ] = None,
-    config: Annotated[Path | None, typer.Option("--config", "-c", help="YAML file with what differs.")] = None,
+    overrides: Overrides = None,
+    config: ConfigFile = None,
 ) -> None:
     """Make labelled images: clean ones, damaged by the engine, rated by measurement against their originals.
 
@@ -41,7 +40,7 @@ def synth(
     from loupe.core.files import read_json
     from loupe.data.synth import SynthConfig, synthesise
 
-    settings = load_config(SynthConfig, config, overrides or [])
+    settings = load_config(SynthConfig, config, words(overrides))
     with progress_bar("pristine images") as step:
         folder = synthesise(settings, progress=step)
     out().print(_table(read_json(folder / "manifest.json")["splits"]))

@@ -1,17 +1,14 @@
 """`loupe evaluate`: a config and overrides in, predictions.jsonl and summary.json out."""
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
+from loupe.cli.options import ConfigFile, Overrides, Resume, words
 
 
 def evaluate(
-    overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings; they win over the file.")
-    ] = None,
-    config: Annotated[Path | None, typer.Option("--config", "-c", help="YAML file with what differs.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on behind what the out folder already holds.")] = False,
+    overrides: Overrides = None,
+    config: ConfigFile = None,
+    resume: Resume = False,
 ) -> None:
     """Judge a data split under several looks, and score what came of it.
 
@@ -30,8 +27,7 @@ def evaluate(
     from loupe.cli.screen import out, progress_bar, recipe_table, remark
     from loupe.core.config import load_config
 
-    words = [*(overrides or []), *(["resume=true"] if resume else [])]
-    settings = load_config(EvaluateConfig, config, words)
+    settings = load_config(EvaluateConfig, config, words(overrides, resume=resume))
     with progress_bar("episodes") as step:
         summary = run(settings, progress=step).to_json()
     for subset in ("all", "hard"):

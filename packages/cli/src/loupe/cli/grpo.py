@@ -1,17 +1,12 @@
 """`loupe grpo`: a config and overrides in, a GRPO run folder out."""
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
+from loupe.cli.options import ConfigFile, Overrides, Resume, words
 
 
 def grpo(
-    overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings; they win over the file.")
-    ] = None,
-    config: Annotated[Path | None, typer.Option("--config", "-c", help="YAML file with what differs.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in the out folder.")] = False,
+    overrides: Overrides = None,
+    config: ConfigFile = None,
+    resume: Resume = False,
 ) -> None:
     """Sharpen an SFT model by reinforcement learning on its own episodes.
 
@@ -30,7 +25,7 @@ def grpo(
     from loupe.grpo.config import GrpoConfig
     from loupe.grpo.train import run_grpo
 
-    settings = load_config(GrpoConfig, config, [*(overrides or []), *(["resume=true"] if resume else [])])
+    settings = load_config(GrpoConfig, config, words(overrides, resume=resume))
     with progress_bar("GRPO steps") as step:
         folder = run_grpo(settings, progress=step)
     remark(f"model written to {folder}")

@@ -1,16 +1,11 @@
 """`loupe report`: run folders in, one HTML page out."""
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
+from loupe.cli.options import ConfigFile, Overrides, words
 
 
 def report(
-    overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings; they win over the file.")
-    ] = None,
-    config: Annotated[Path | None, typer.Option("--config", "-c", help="YAML file with what differs.")] = None,
+    overrides: Overrides = None,
+    config: ConfigFile = None,
 ) -> None:
     """Make one HTML page of evaluations and trainings; no model and no GPU is needed.
 
@@ -26,7 +21,7 @@ def report(
     from loupe.core.config import load_config
     from loupe.core.files import read_json
 
-    settings = load_config(ReportConfig, config, overrides or [])
+    settings = load_config(ReportConfig, config, words(overrides))
     page = run(settings, settings.out)
     out().print(recipe_table(read_json(page.with_suffix(".json"))["evaluations"]))
     remark(f"written to {page}")

@@ -1,17 +1,12 @@
 """`loupe sft`: a config and overrides in, an SFT run folder out."""
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
+from loupe.cli.options import ConfigFile, Overrides, Resume, words
 
 
 def sft(
-    overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings; they win over the file.")
-    ] = None,
-    config: Annotated[Path | None, typer.Option("--config", "-c", help="YAML file with what differs.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in the out folder.")] = False,
+    overrides: Overrides = None,
+    config: ConfigFile = None,
+    resume: Resume = False,
 ) -> None:
     """Teach a base model to reason, zoom and rate, from written rationales.
 
@@ -30,7 +25,7 @@ def sft(
     from loupe.sft.config import SftConfig
     from loupe.sft.train import run_sft
 
-    settings = load_config(SftConfig, config, [*(overrides or []), *(["resume=true"] if resume else [])])
+    settings = load_config(SftConfig, config, words(overrides, resume=resume))
     with progress_bar("SFT steps") as step:
         folder = run_sft(settings, progress=step)
     remark(f"model written to {folder}")

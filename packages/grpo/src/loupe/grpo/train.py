@@ -1,6 +1,5 @@
 """The GRPO stage: an SFT folder in, a GRPO folder out."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,8 @@ from loupe.core.errors import ConfigError
 from loupe.core.model.loading import load_model, save_model
 from loupe.core.model.local_policy import LocalPolicy
 from loupe.core.model.resume import last_checkpoint
-from loupe.core.model.trainer_log import Probe, Progress, RunLogCallback, quiet_libraries, train_quietly
-from loupe.core.protocol import Protocol, load_protocol
+from loupe.core.model.trainer_log import Progress, RunLogCallback, quiet_libraries, train_quietly
+from loupe.core.protocol import load_protocol
 from loupe.core.records import Sample
 from loupe.core.runs import open_run
 from loupe.data.store import load_samples
@@ -21,7 +20,7 @@ from loupe.grpo.config import GrpoConfig
 from loupe.grpo.trainer import Task, ZoomGRPOTrainer, reward_names
 from loupe.rewards.joint import TERMS
 from loupe.zoom.inputs import loop_inputs
-from loupe.zoom.loop import play
+from loupe.zoom.probe import episode_probe
 
 _DEFAULTS: dict[str, Any] = {
     "num_generations": 8,
@@ -67,7 +66,10 @@ def run_grpo(config: GrpoConfig, *, progress: Progress | None = None) -> Path:
     model, processor = load_model(config.model, train=True)
     run = open_run(out, config, data=[data / "manifest.json"], start=config.model.path, resume=config.resume)
     task = Task(samples, loop_inputs(data, samples), protocol, config)
-    probe = episode_probe(data, protocol, processor, count=config.probe_images)
+    watched = loop_inputs(data, load_samples(data, "val")[: config.probe_images])
+    probe = episode_probe(
+        watched, protocol, lambda trained: LocalPolicy(trained, processor, max_new_tokens=protocol.max_new_tokens)
+    )
     trainer = ZoomGRPOTrainer(
         model=model,
         args=arguments,
@@ -128,14 +130,3 @@ def _rows(count: int) -> datasets.Dataset:
     """Rows that name an image; the prompt is a stand-in, the loop builds the real one."""
     prompt = [{"role": "user", "content": "image"}]
     return datasets.Dataset.from_dict({"prompt": [prompt] * count, "index": list(range(count))})
-
-
-def episode_probe(data: Path, protocol: Protocol, processor: Any, *, count: int) -> Probe:
-    """Plays a few fixed validation images, greedily."""
-    inputs = loop_inputs(data, load_samples(data, "val")[:count])
-
-    def probe(model: Any) -> list[Mapping[str, Any]]:
-        policy = LocalPolicy(model, processor, max_new_tokens=protocol.max_new_tokens)
-        return [played.episode.to_json() for played in play(policy, inputs, protocol)]
-
-    return probe

@@ -4,7 +4,6 @@ TRL gets rows that hold nothing but a number and a collator that makes everythin
 token by token), while the optimisation, precision, distribution over processes and checkpoints are the library's.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +17,14 @@ from loupe.core.model.encode import ChatEncoder
 from loupe.core.model.loading import load_model, save_model
 from loupe.core.model.local_policy import LocalPolicy
 from loupe.core.model.resume import Resuming, last_checkpoint
-from loupe.core.model.trainer_log import Probe, Progress, RunLogCallback, quiet_libraries, train_quietly
-from loupe.core.protocol import Protocol, load_protocol
+from loupe.core.model.trainer_log import Progress, RunLogCallback, quiet_libraries, train_quietly
+from loupe.core.protocol import load_protocol
 from loupe.core.runs import open_run
 from loupe.data.store import load_samples
 from loupe.sft.config import SftConfig
 from loupe.sft.examples import ExampleCollator, load_examples
 from loupe.zoom.inputs import loop_inputs
-from loupe.zoom.loop import play
+from loupe.zoom.probe import episode_probe
 
 _DEFAULTS: dict[str, Any] = {
     "per_device_train_batch_size": 32,
@@ -67,7 +66,10 @@ def run_sft(config: SftConfig, *, progress: Progress | None = None) -> Path:
     set_seed(config.seed)
     model, processor = load_model(config.model, train=True)
     run = open_run(out, config, data=[data / "manifest.json"], start=config.model.path, resume=config.resume)
-    probe = episode_probe(data, protocol, processor, count=config.probe_images)
+    watched = loop_inputs(data, load_samples(data, "val")[: config.probe_images])
+    probe = episode_probe(
+        watched, protocol, lambda trained: LocalPolicy(trained, processor, max_new_tokens=protocol.max_new_tokens)
+    )
     trainer = RationaleTrainer(
         model=model,
         args=arguments,
@@ -91,14 +93,3 @@ def trainer_arguments(config: SftConfig, out: Path) -> SFTConfig:
         return SFTConfig(**merged)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"trainer: {str(error).splitlines()[0]}") from error
-
-
-def episode_probe(data: Path, protocol: Protocol, processor: Any, *, count: int) -> Probe:
-    """Plays a few fixed validation images, greedily."""
-    inputs = loop_inputs(data, load_samples(data, "val")[:count])
-
-    def probe(model: Any) -> list[Mapping[str, Any]]:
-        policy = LocalPolicy(model, processor, max_new_tokens=protocol.max_new_tokens)
-        return [played.episode.to_json() for played in play(policy, inputs, protocol)]
-
-    return probe
