@@ -6,6 +6,7 @@ something could not be judged, 2 a wrong call or wrong input, 130 interrupted. A
 """
 
 import functools
+import logging
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -31,6 +32,8 @@ WRONG_CALL, INTERRUPTED = 2, 130
 
 def main() -> None:
     """Entry point of the console script; ends the process with the exit code."""
+    # On some processors it complains, each time it is imported, of a kernel that nobody has to have.
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     words = sys.argv[1:]
     try:
         build_app(words[0] if words and words[0] in VERBS else None)(prog_name="loupe")
