@@ -24,6 +24,7 @@ class Optimiser:
 @dataclass
 class Stage:
     start: str = "pocket-base"
+    out: str = "runs/one"
     resume: bool = False
     optimiser: Optimiser = field(default_factory=Optimiser)
     trainer: dict[str, Any] = field(default_factory=dict)
@@ -33,6 +34,7 @@ def test_a_run_folder_holds_the_whole_configuration(tmp_path: Path) -> None:
     open_run(tmp_path / "run", Stage())
     assert yaml.safe_load((tmp_path / "run" / "config.yaml").read_text()) == {
         "start": "pocket-base",
+        "out": "runs/one",
         "resume": False,
         "optimiser": {"lr": 0.001, "max_steps": 10},
         "trainer": {},
@@ -137,6 +139,12 @@ def test_a_resumed_run_may_take_more_steps(tmp_path: Path) -> None:
     longer = Stage(optimiser=Optimiser(max_steps=99), trainer={"max_steps": 50})
     assert open_run(tmp_path, longer, resume=True).resumed
     assert "max_steps: 99" in (tmp_path / "config.yaml").read_text()
+
+
+def test_a_run_folder_that_was_moved_is_still_the_same_run(tmp_path: Path) -> None:
+    open_run(tmp_path / "here", Stage(out="here"))
+    (tmp_path / "here").rename(tmp_path / "there")
+    assert open_run(tmp_path / "there", Stage(out="there", resume=True), resume=True).resumed
 
 
 @pytest.mark.parametrize(

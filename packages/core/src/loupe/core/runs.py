@@ -18,8 +18,9 @@ from loupe.core.errors import ConfigError
 from loupe.core.files import append_jsonl, read_json, read_jsonl, write_json, write_jsonl, write_text_atomic
 
 CONFIG, ENVIRONMENT, METRICS, EPISODES = "config.yaml", "environment.json", "metrics.jsonl", "episodes.jsonl"
-MAY_DIFFER = frozenset({"resume", "steps", "max_steps", "epochs", "num_train_epochs"})
-"""Last words of the keys that a resumed run may change: to go on for longer is the reason to resume."""
+MAY_DIFFER = frozenset({"resume", "out", "steps", "max_steps", "epochs", "num_train_epochs"})
+"""Last words of the keys that a resumed run may change: to go on for longer is the reason to resume, and a run folder
+that was moved is still the same run."""
 
 
 @dataclass(frozen=True, slots=True)
