@@ -12,16 +12,16 @@ from loupe.core.model.tokenizer import build_tokenizer
 from loupe.core.records import SEVERITIES, WHOLE, Box, Degradation, Rationale, Sample
 from loupe.data.degrade import CLEAN, REGIONS, draw_degradation
 from loupe.data.evidence import Evidence, overlap
-from loupe.data.rationale import RationaleShares, write_rationale
+from loupe.data.rationale import RationaleShares, finding, write_rationale
 
 IDEAL = RationaleShares(no_zoom=0, doubtful=0, wrong_crop=0)
 NO_ZOOM = RationaleShares(no_zoom=1, doubtful=0, wrong_crop=0)
 DOUBTFUL = RationaleShares(no_zoom=0, doubtful=1, wrong_crop=0)
 WRONG_CROP = RationaleShares(no_zoom=0, doubtful=0, wrong_crop=1)
 WORDS = {
-    "noise": {"noise", "grain"},
+    "noise": {"noise"},
     "blur": {"blur"},
-    "compression": {"compression", "blocks"},
+    "compression": {"compression"},
     "darken": {"darkening"},
     "brighten": {"brightening"},
     "pixelate": {"pixelation"},
@@ -210,6 +210,20 @@ def test_a_seed_gives_its_words_and_wording_varies():
     again = [write_rationale(sample, evidence, seed=[5, 0]) for _ in range(2)]
     assert again == [MIXED[0]] * 2
     assert len({write_rationale(sample, evidence, seed=seed) for seed in range(40)}) > 5
+
+
+@pytest.mark.parametrize("crop", [False, True])
+def test_what_is_found_follows_the_same_openings_whatever_it_is_and_comes_before_its_strength(crop: bool):
+    rng = np.random.default_rng(6)
+    openings = []
+    for distortion_class in (None, *WORDS):
+        truth = Degradation(distortion_class, 2, REGIONS[4]) if distortion_class else CLEAN
+        sentences = {finding(truth, rng, crop=crop) for _ in range(60)}
+        found = next(iter(WORDS.get(str(distortion_class), {"no damage"})))
+        openings.append({sentence[: sentence.index(f" {found}")] for sentence in sentences})
+        assert all("moderate" not in opening for opening in openings[-1])
+    assert all(opening == openings[0] for opening in openings)
+    assert len(openings[0]) == 3
 
 
 def test_a_turn_takes_few_tokens_of_the_pocket_agent():

@@ -1,8 +1,10 @@
 """Grounded rationales for synthetic images: what an ideal agent would write, worded from the known truth.
 
-Every statement is true of the image by construction: what, how strong, where, whether the overview is enough (measured,
-see `evidence`), and after a crop what that crop showed. Wording varies at random so that form is not memorised. Four
-kinds of example (ours):
+Every statement is true of the image by construction: what, where, how strong, whether the overview is enough (measured,
+see `evidence`), and after a crop what that crop showed. Wording varies at random so that form is not memorised. But what
+is found has one name, is said before how strong it is, and follows the same openings as finding nothing: else the most
+probable next word would not belong to the most probable finding, and an agent that decodes greedily would lean to what
+has the fewest names. Four kinds of example (ours):
 
 - the ideal look: finish on easy images, crop the damaged region on hard ones and confirm;
 - the doubtful first look: its class, level and rating are wrong or missing and carry no loss, the crop corrects them;
@@ -28,7 +30,7 @@ from loupe.core.records import (
     Sample,
     severity_word,
 )
-from loupe.data.degrade import REGIONS
+from loupe.data.degrade import CLEAN, REGIONS
 from loupe.data.evidence import Evidence, overlap
 
 _SHOWN = 0.2
@@ -38,24 +40,25 @@ _PLACES = (
     "at the bottom left", "at the bottom", "at the bottom right",
 )  # fmt: skip
 _NOUNS = {
-    "noise": ("noise", "grain"),
-    "blur": ("blur",),
-    "compression": ("compression", "blocks"),
-    "darken": ("darkening",),
-    "brighten": ("brightening",),
-    "pixelate": ("pixelation",),
+    "noise": "noise",
+    "blur": "blur",
+    "compression": "compression",
+    "darken": "darkening",
+    "brighten": "brightening",
+    "pixelate": "pixelation",
 }
-_SEEN = ("I see {severity} {noun} {place}.", "There is {severity} {noun} {place}.")
-_CLEAN = ("I see no damage.", "Everything looks clean.", "Nothing is wrong here.")
+_OPENINGS = ("I see", "There is", "The image shows")
+_CROP_OPENINGS = ("The crop shows", "Up close I see", "Now I see")
+_STRENGTHS = (", {}.", "; it is {}.")
+_NOTHING = "no damage"
 _SURE = ("Clear enough, no crop.", "I am sure, so I finish.", "No need to look closer.")
 _UNSURE = ("Too fine to judge from here, so I crop.", "I am not sure, so I crop.", "I need a closer look.")
 _FORBIDDEN = "I must judge from this view alone."
-_CROP_SHOWS = ("The crop shows {severity} {noun}.", "Up close it is {severity} {noun}.", "Now I see {severity} {noun}.")
-_CROP_CLEAN = ("The crop is clean, so I keep my first view.", "Up close nothing is wrong, so I keep my first view.")
+_KEPT = "so I keep my first view."
 _WORSE, _BETTER = "It is worse than it looked.", "It is better than it looked."
 _SAME = ("That confirms my first view.", "So the rating stays.")
-REMARKS = (*_CLEAN, *_SURE, *_UNSURE, _FORBIDDEN, *_CROP_CLEAN, _WORSE, _BETTER, *_SAME)
-"""Every sentence of a rationale that says nothing about what or where the damage is."""
+REMARKS = (*_SURE, *_UNSURE, _FORBIDDEN, _WORSE, _BETTER, *_SAME)
+"""Every sentence of a rationale that says nothing about whether, what or where the damage is."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +142,8 @@ def _doubtful(sample: Sample, truth: Degradation, evidence: Evidence, rng: np.ra
 def _wrong_crop(sample: Sample, truth: Degradation, rng: np.random.Generator, *, region: Box) -> Rationale:
     """The crop misses the damage: the agent says so and stays with its first view."""
     first = _first_look(sample, truth, rng, ending=_one(rng, _UNSURE), crop=region, learn=False)
-    text = _text(_one(rng, _CROP_CLEAN), truth, box=truth.bbox_2d, rating=sample.rating, tool="final")
+    think = f"{finding(CLEAN, rng, crop=True).removesuffix('.')}, {_KEPT}"
+    text = _text(think, truth, box=truth.bbox_2d, rating=sample.rating, tool="final")
     return Rationale(sample.id, (first, RationaleTurn(region, text)))
 
 
@@ -151,14 +155,13 @@ def _region_to_crop(truth: Degradation, evidence: Evidence) -> Box:
 
 
 def finding(truth: Degradation, rng: np.random.Generator, *, crop: bool = False) -> str:
-    """One sentence that says what is wrong, how strong and where; of a crop, what it shows."""
+    """One sentence that says what is wrong, where and how strong; of a crop, what it shows."""
+    opening = _one(rng, _CROP_OPENINGS if crop else _OPENINGS)
     if truth.distortion_class is None:
-        return _one(rng, _CLEAN)
+        return f"{opening} {_NOTHING}."
     place = _PLACES[REGIONS.index(truth.bbox_2d)] if truth.bbox_2d in REGIONS else "everywhere"
-    noun = _one(rng, _NOUNS[truth.distortion_class])
-    return _one(rng, _CROP_SHOWS if crop else _SEEN).format(
-        severity=severity_word(truth.severity), noun=noun, place=place
-    )
+    noun = _NOUNS[truth.distortion_class] + ("" if crop else f" {place}")
+    return f"{opening} {noun}{_one(rng, _STRENGTHS).format(severity_word(truth.severity))}"
 
 
 def _text(think: str, truth: Degradation, *, box: Box | None, rating: float, tool: str) -> str:
