@@ -1,8 +1,8 @@
 """Grounded rationales for synthetic images: what an ideal agent would write, worded from the known truth.
 
 Every statement is true of the image by construction: what, where, how strong, whether the overview is enough (measured,
-see `evidence`), and after a crop what that crop showed. Wording varies at random so that form is not memorised. But what
-is found has one name, is said before how strong it is, and follows the same openings as finding nothing: else the most
+see `evidence`), and after a crop what that crop showed. Wording varies at random so that form is not memorised. But the
+damage has one name, is named before its strength, and follows the same openings as no damage does: else the most
 probable next word would not belong to the most probable finding, and an agent that decodes greedily would lean to what
 has the fewest names. Four kinds of example (ours):
 
