@@ -145,7 +145,7 @@ def test_limit_takes_the_first_images(data_folder: Build, agent: ScriptedPolicy)
         ({"looks": []}, ConfigError, "looks"),
         ({"chunk": 0}, ConfigError, "chunk: got 0"),
         ({"limit": 0}, ConfigError, "limit: got 0"),
-        ({"split": "exam"}, MissingFileError, "splits there: test"),
+        ({"split": "exam"}, MissingFileError, r"exam\.jsonl; make the folder"),
         ({"protocol": "silence"}, MissingFileError, "no protocol 'silence'"),
     ],
 )
@@ -174,9 +174,8 @@ def test_a_broken_image_is_named(data_folder: Build, agent: ScriptedPolicy):
         evaluate(settings(data), policy=agent)
 
 
-def test_an_id_that_comes_twice_is_refused(data_folder: Build, agent: ScriptedPolicy):
+def test_a_split_without_samples_is_refused(data_folder: Build, agent: ScriptedPolicy):
     data = data_folder(3)
-    path = data / "test.jsonl"
-    path.write_text(path.read_text() * 2)
-    with pytest.raises(DataError, match="'s000' comes twice"):
+    (data / "test.jsonl").write_text("")
+    with pytest.raises(DataError, match=r"test\.jsonl holds no samples"):
         evaluate(settings(data), policy=agent)

@@ -59,3 +59,9 @@ def test_a_line_that_is_no_json_names_its_number(tmp_path: Path):
 def test_an_empty_split_is_an_empty_list(tmp_path: Path):
     (tmp_path / "test.jsonl").touch()
     assert load_samples(tmp_path, "test") == []
+
+
+def test_an_id_that_comes_twice_is_refused(tmp_path: Path):
+    write_jsonl(tmp_path / "test.jsonl", [SAMPLES[0].to_json()] * 2)
+    with pytest.raises(DataError, match="'a' comes twice"):
+        load_samples(tmp_path, "test")

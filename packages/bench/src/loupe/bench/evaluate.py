@@ -15,11 +15,10 @@ from loupe.bench.predictions import FILE as PREDICTIONS
 from loupe.bench.predictions import Prediction, append_predictions, read_predictions
 from loupe.bench.provenance import protocol_block
 from loupe.bench.reuse import RememberingPolicy
-from loupe.bench.samples import read_samples
 from loupe.bench.summary import FILE as SUMMARY
 from loupe.bench.summary import Summary, summarise
 from loupe.bench.trails import keep_trail_images
-from loupe.core.errors import ConfigError
+from loupe.core.errors import ConfigError, DataError
 from loupe.core.files import inside, read_json, write_json
 from loupe.core.images import open_image
 from loupe.core.model.checkpoints import model_folder
@@ -27,6 +26,7 @@ from loupe.core.policy import Policy
 from loupe.core.protocol import Protocol, load_protocol
 from loupe.core.records import Sample
 from loupe.core.runs import ENVIRONMENT, open_run
+from loupe.data.store import load_samples
 from loupe.zoom.crop import CropPolicy
 from loupe.zoom.look import Look
 from loupe.zoom.loop import LoopInput, play
@@ -94,7 +94,9 @@ def evaluate(config: EvaluateConfig, *, policy: Policy | None = None, progress: 
     ImageError for an image of the split that cannot be read, ModelError.
     """
     looks, protocol, data, out = _looks(config), load_protocol(config.protocol), Path(config.data), Path(config.out)
-    samples = read_samples(data, config.split)[: config.limit]
+    samples = load_samples(data, config.split)[: config.limit]
+    if not samples:
+        raise DataError(f"{data}/{config.split}.jsonl holds no samples; name another split, or make the folder again")
     start = model_folder(config.model) if policy is None else None
     open_run(out, config, data=[data / f"{config.split}.jsonl"], start=start, resume=config.resume)
     there = read_predictions(out / PREDICTIONS) if (out / PREDICTIONS).is_file() else []

@@ -1,5 +1,6 @@
 """Reading a data folder: samples, evidence and rationales of a split."""
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,8 +14,13 @@ T = TypeVar("T")
 
 
 def load_samples(folder: Path, split: str) -> list[Sample]:
-    """Labelled images of a split. Raises MissingFileError, DataError."""
-    return _load(folder / f"{split}.jsonl", Sample.from_json)
+    """Labelled images of a split. Raises MissingFileError, and DataError for a row that is none or an id seen twice."""
+    path = folder / f"{split}.jsonl"
+    samples = _load(path, Sample.from_json)
+    ids = Counter(sample.id for sample in samples)
+    if twice := [name for name, count in ids.items() if count > 1]:
+        raise DataError(f"{path}: the id {twice[0]!r} comes twice; wanted one row an image")
+    return samples
 
 
 def load_evidence(folder: Path, split: str) -> list[Evidence]:
