@@ -6,9 +6,9 @@ damage has one name, is named before its strength, and follows the same openings
 probable next word would not belong to the most probable finding, and an agent that decodes greedily would lean to what
 has the fewest names. Four kinds of example (ours):
 
-- the ideal look: finish on easy images, crop the damaged region on hard ones and confirm;
-- the doubtful first look: its class, level and rating are wrong or missing and carry no loss, the crop corrects them;
-  without these an agent copies its first answer and never uses the second look;
+- the ideal look: finish on easy images, crop the damaged region on hard ones and confirm. The second turn carries no
+  loss: it says what the first one says, and an agent that learns from it copies its first answer, mistakes and all;
+- the doubtful first look: class, level and rating are guessed blindly and carry no loss, the crop puts them right;
 - the wrong crop: the region shows nothing, carries no loss, and the agent keeps to its first view;
 - no zoom: the same image judged from the overview alone, in the mode that says so.
 """
@@ -67,8 +67,8 @@ class RationaleShares:
 
     no_zoom: float = 0.25
     """Share of images judged in the mode without zooming."""
-    doubtful: float = 0.25
-    """Share of looks whose first turn is wrong on purpose and carries no loss."""
+    doubtful: float = 0.35
+    """Share of looks whose first turn is a blind guess and carries no loss."""
     wrong_crop: float = 0.1
     """Share of looks whose crop misses the damage and carries no loss in the first turn. Damage that no crop can miss
     takes a doubtful first look in its place."""
@@ -100,7 +100,8 @@ def write_rationale(
         return Rationale(sample.id, (_first_look(sample, truth, rng, ending=_one(rng, _SURE)),))
     region = _region_to_crop(truth, evidence)
     first = _first_look(sample, truth, rng, ending=_one(rng, _UNSURE), crop=region)
-    return Rationale(sample.id, (first, _second_look(sample, truth, rng, view=region, before=evidence.overview_rating)))
+    second = _second_look(sample, truth, rng, view=region, before=evidence.overview_rating, learn=False)
+    return Rationale(sample.id, (first, second))
 
 
 def _first_look(
@@ -121,17 +122,17 @@ def _first_look(
 
 
 def _second_look(
-    sample: Sample, truth: Degradation, rng: np.random.Generator, *, view: Box, before: float
+    sample: Sample, truth: Degradation, rng: np.random.Generator, *, view: Box, before: float, learn: bool = True
 ) -> RationaleTurn:
     """A look at a crop that shows the damage: what it is, and what that does to the rating."""
     change = sample.rating - before
     verdict = _WORSE if change < -0.25 else _BETTER if change > 0.25 else _one(rng, _SAME)
     think = f"{finding(truth, rng, crop=True)} {verdict}"
-    return RationaleTurn(view, _text(think, truth, box=truth.bbox_2d, rating=sample.rating, tool="final"))
+    return RationaleTurn(view, _text(think, truth, box=truth.bbox_2d, rating=sample.rating, tool="final"), learn)
 
 
 def _doubtful(sample: Sample, truth: Degradation, evidence: Evidence, rng: np.random.Generator) -> Rationale:
-    """First turn wrong in class, level and rating, right in where to look; only the second turn carries loss."""
+    """First turn blind to class, level and rating, right in where to look; only the second turn carries loss."""
     guess = Degradation(str(rng.choice(DISTORTION_CLASSES)), int(rng.integers(1, 6)), truth.bbox_2d)
     rating = float(np.clip(rng.uniform(1, 5), 1, 5))
     region = _region_to_crop(truth, evidence)
