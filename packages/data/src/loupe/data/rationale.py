@@ -4,7 +4,8 @@ Every statement is true of the image by construction: what, where, how strong, w
 see `evidence`), and after a crop what that crop showed. Wording varies at random so that form is not memorised. But the
 damage has one name, is named before its strength, and follows the same openings as no damage does: else the most
 probable next word would not belong to the most probable finding, and an agent that decodes greedily would lean to what
-has the fewest names. Four kinds of example (ours):
+has the fewest names. For the same reason "damage or none" is said before its name: an agent that is torn between many
+kinds of slight damage and none shall look closer. Four kinds of example (ours):
 
 - the ideal look: finish on easy images, crop the damaged region on hard ones and confirm. The second turn carries no
   loss: it says what the first one says, and an agent that learns from it copies its first answer, mistakes and all;
@@ -50,7 +51,7 @@ _NOUNS = {
 _OPENINGS = ("I see", "There is", "The image shows")
 _CROP_OPENINGS = ("The crop shows", "Up close I see", "Now I see")
 _STRENGTHS = (", {}.", "; it is {}.")
-_NOTHING = "no damage"
+_SOMETHING, _NOTHING = "damage", "no damage"
 _SURE = ("Clear enough, no crop.", "I am sure, so I finish.", "No need to look closer.")
 _UNSURE = ("Too fine to judge from here, so I crop.", "I am not sure, so I crop.", "I need a closer look.")
 _FORBIDDEN = "I must judge from this view alone."
@@ -94,7 +95,7 @@ def write_rationale(
     misses = [region for region in REGIONS if overlap(truth, region) < _SHOWN]
     if truth.is_local and misses and kind < shares.wrong_crop:
         return _wrong_crop(sample, truth, rng, region=misses[rng.integers(len(misses))])
-    if truth.distortion_class is not None and kind < shares.wrong_crop + shares.doubtful:
+    if kind < shares.wrong_crop + shares.doubtful:
         return _doubtful(sample, truth, evidence, rng)
     if not sample.hard:
         return Rationale(sample.id, (_first_look(sample, truth, rng, ending=_one(rng, _SURE)),))
@@ -132,10 +133,16 @@ def _second_look(
 
 
 def _doubtful(sample: Sample, truth: Degradation, evidence: Evidence, rng: np.random.Generator) -> Rationale:
-    """First turn blind to class, level and rating, right in where to look; only the second turn carries loss."""
-    guess = Degradation(str(rng.choice(DISTORTION_CLASSES)), int(rng.integers(1, 6)), truth.bbox_2d)
-    rating = float(np.clip(rng.uniform(1, 5), 1, 5))
-    region = _region_to_crop(truth, evidence)
+    """First turn blind to class, level and rating, right in where to look; only the second turn carries loss.
+
+    A clean image is cropped anywhere, and turns out to be clean.
+    """
+    clean = truth.distortion_class is None
+    region = REGIONS[rng.integers(len(REGIONS))] if clean else _region_to_crop(truth, evidence)
+    guess = Degradation(
+        str(rng.choice(DISTORTION_CLASSES)), int(rng.integers(1, 6)), region if clean else truth.bbox_2d
+    )
+    rating = float(rng.uniform(1, 5))
     first = _first_look(sample, guess, rng, ending=_one(rng, _UNSURE), crop=region, rating=rating, learn=False)
     return Rationale(sample.id, (first, _second_look(sample, truth, rng, view=region, before=rating)))
 
@@ -162,7 +169,7 @@ def finding(truth: Degradation, rng: np.random.Generator, *, crop: bool = False)
         return f"{opening} {_NOTHING}."
     place = _PLACES[REGIONS.index(truth.bbox_2d)] if truth.bbox_2d in REGIONS else "everywhere"
     noun = _NOUNS[truth.distortion_class] + ("" if crop else f" {place}")
-    return f"{opening} {noun}{_one(rng, _STRENGTHS).format(severity_word(truth.severity))}"
+    return f"{opening} {_SOMETHING}: {noun}{_one(rng, _STRENGTHS).format(severity_word(truth.severity))}"
 
 
 def _text(think: str, truth: Degradation, *, box: Box | None, rating: float, tool: str) -> str:
