@@ -98,6 +98,7 @@ def test_the_last_turn_is_the_verdict_and_always_true():
         assert last.tool == "final"
         assert last.rating == pytest.approx(sample.rating, abs=0.05 + 1e-9)
         assert (last.distortion_class, last.bbox_2d) == (truth.distortion_class, truth.bbox_2d)
+        assert rationale.turns[-1].learn
 
 
 def test_an_episode_starts_with_the_whole_image_and_has_at_most_two_looks():
@@ -117,12 +118,8 @@ def test_the_second_look_shows_the_region_that_the_first_asked_for():
 def test_an_ideal_first_look_says_what_how_strong_and_where():
     for sample, _, rationale in written(IDEAL):
         assert_says(parse(rationale.turns[0].text), truth_of(sample), place=True)
+        assert all(turn.learn for turn in rationale.turns)
         assert rationale.zoom_allowed
-
-
-def test_an_ideal_second_look_carries_no_loss_because_the_first_has_said_it_all():
-    for _, _, rationale in written(IDEAL):
-        assert [turn.learn for turn in rationale.turns] == [True, False][: len(rationale.turns)]
 
 
 def test_easy_images_are_finished_and_hard_ones_are_cropped_where_the_damage_is():
@@ -159,9 +156,12 @@ def test_a_doubtful_first_look_carries_no_loss_and_is_corrected():
     wrong = 0
     for sample, _, rationale in written(DOUBTFUL):
         truth = truth_of(sample)
+        if truth.distortion_class is None:
+            assert all(turn.learn for turn in rationale.turns)
+            continue
         first, second = rationale.turns
         assert (first.learn, second.learn) == (False, True)
-        assert overlap(truth, second.view) == (truth.distortion_class is not None)
+        assert overlap(truth, second.view) == 1
         assert_says(parse(second.text), truth, place=False)
         before, after = parse(first.text), parse(second.text)
         wrong += (before.distortion_class, before.severity) != (after.distortion_class, after.severity)
@@ -200,9 +200,9 @@ def test_the_kinds_come_about_as_often_as_configured():
     masked = [(truth, item) for truth, item in missable if not item.turns[0].learn]
     missed = [item for truth, item in masked if overlap(truth, item.turns[1].view) == 0]
     assert near(len(missed), len(missable), 0.1)
-    assert near(len(masked) - len(missed), len(missable), 0.35)
+    assert near(len(masked) - len(missed), len(missable), 0.25)
     others = [item for truth, item in damaged if not truth.is_local or truth.bbox_2d == CENTRE]
-    assert near(sum(not item.turns[0].learn for item in others), len(others), 0.45)
+    assert near(sum(not item.turns[0].learn for item in others), len(others), 0.35)
 
 
 def test_a_seed_gives_its_words_and_wording_varies():
@@ -219,7 +219,7 @@ def test_what_is_found_follows_the_same_openings_whatever_it_is_and_comes_before
     for distortion_class in (None, *WORDS):
         truth = Degradation(distortion_class, 2, REGIONS[4]) if distortion_class else CLEAN
         sentences = {finding(truth, rng, crop=crop) for _ in range(60)}
-        found = f"damage: {min(WORDS[distortion_class])}" if distortion_class else "no damage"
+        found = next(iter(WORDS.get(str(distortion_class), {"no damage"})))
         openings.append({sentence[: sentence.index(f" {found}")] for sentence in sentences})
         assert all("moderate" not in opening for opening in openings[-1])
     assert all(opening == openings[0] for opening in openings)

@@ -4,12 +4,11 @@ Every statement is true of the image by construction: what, where, how strong, w
 see `evidence`), and after a crop what that crop showed. Wording varies at random so that form is not memorised. But the
 damage has one name, is named before its strength, and follows the same openings as no damage does: else the most
 probable next word would not belong to the most probable finding, and an agent that decodes greedily would lean to what
-has the fewest names. For the same reason "damage or none" is said before its name: an agent that is torn between many
-kinds of slight damage and none shall look closer. Four kinds of example (ours):
+has the fewest names. Four kinds of example (ours):
 
-- the ideal look: finish on easy images, crop the damaged region on hard ones and confirm. The second turn carries no
-  loss: it says what the first one says, and an agent that learns from it copies its first answer, mistakes and all;
-- the doubtful first look: class, level and rating are guessed blindly and carry no loss, the crop puts them right;
+- the ideal look: finish on easy images, crop the damaged region on hard ones and confirm;
+- the doubtful first look: its class, level and rating are wrong or missing and carry no loss, the crop corrects them;
+  without these an agent copies its first answer and never uses the second look;
 - the wrong crop: the region shows nothing, carries no loss, and the agent keeps to its first view;
 - no zoom: the same image judged from the overview alone, in the mode that says so.
 """
@@ -51,7 +50,7 @@ _NOUNS = {
 _OPENINGS = ("I see", "There is", "The image shows")
 _CROP_OPENINGS = ("The crop shows", "Up close I see", "Now I see")
 _STRENGTHS = (", {}.", "; it is {}.")
-_SOMETHING, _NOTHING = "damage", "no damage"
+_NOTHING = "no damage"
 _SURE = ("Clear enough, no crop.", "I am sure, so I finish.", "No need to look closer.")
 _UNSURE = ("Too fine to judge from here, so I crop.", "I am not sure, so I crop.", "I need a closer look.")
 _FORBIDDEN = "I must judge from this view alone."
@@ -68,8 +67,8 @@ class RationaleShares:
 
     no_zoom: float = 0.25
     """Share of images judged in the mode without zooming."""
-    doubtful: float = 0.35
-    """Share of looks whose first turn is a blind guess and carries no loss."""
+    doubtful: float = 0.25
+    """Share of looks whose first turn is wrong on purpose and carries no loss."""
     wrong_crop: float = 0.1
     """Share of looks whose crop misses the damage and carries no loss in the first turn. Damage that no crop can miss
     takes a doubtful first look in its place."""
@@ -95,14 +94,13 @@ def write_rationale(
     misses = [region for region in REGIONS if overlap(truth, region) < _SHOWN]
     if truth.is_local and misses and kind < shares.wrong_crop:
         return _wrong_crop(sample, truth, rng, region=misses[rng.integers(len(misses))])
-    if kind < shares.wrong_crop + shares.doubtful:
+    if truth.distortion_class is not None and kind < shares.wrong_crop + shares.doubtful:
         return _doubtful(sample, truth, evidence, rng)
     if not sample.hard:
         return Rationale(sample.id, (_first_look(sample, truth, rng, ending=_one(rng, _SURE)),))
     region = _region_to_crop(truth, evidence)
     first = _first_look(sample, truth, rng, ending=_one(rng, _UNSURE), crop=region)
-    second = _second_look(sample, truth, rng, view=region, before=evidence.overview_rating, learn=False)
-    return Rationale(sample.id, (first, second))
+    return Rationale(sample.id, (first, _second_look(sample, truth, rng, view=region, before=evidence.overview_rating)))
 
 
 def _first_look(
@@ -123,26 +121,20 @@ def _first_look(
 
 
 def _second_look(
-    sample: Sample, truth: Degradation, rng: np.random.Generator, *, view: Box, before: float, learn: bool = True
+    sample: Sample, truth: Degradation, rng: np.random.Generator, *, view: Box, before: float
 ) -> RationaleTurn:
     """A look at a crop that shows the damage: what it is, and what that does to the rating."""
     change = sample.rating - before
     verdict = _WORSE if change < -0.25 else _BETTER if change > 0.25 else _one(rng, _SAME)
     think = f"{finding(truth, rng, crop=True)} {verdict}"
-    return RationaleTurn(view, _text(think, truth, box=truth.bbox_2d, rating=sample.rating, tool="final"), learn)
+    return RationaleTurn(view, _text(think, truth, box=truth.bbox_2d, rating=sample.rating, tool="final"))
 
 
 def _doubtful(sample: Sample, truth: Degradation, evidence: Evidence, rng: np.random.Generator) -> Rationale:
-    """First turn blind to class, level and rating, right in where to look; only the second turn carries loss.
-
-    A clean image is cropped anywhere, and turns out to be clean.
-    """
-    clean = truth.distortion_class is None
-    region = REGIONS[rng.integers(len(REGIONS))] if clean else _region_to_crop(truth, evidence)
-    guess = Degradation(
-        str(rng.choice(DISTORTION_CLASSES)), int(rng.integers(1, 6)), region if clean else truth.bbox_2d
-    )
-    rating = float(rng.uniform(1, 5))
+    """First turn wrong in class, level and rating, right in where to look; only the second turn carries loss."""
+    guess = Degradation(str(rng.choice(DISTORTION_CLASSES)), int(rng.integers(1, 6)), truth.bbox_2d)
+    rating = float(np.clip(rng.uniform(1, 5), 1, 5))
+    region = _region_to_crop(truth, evidence)
     first = _first_look(sample, guess, rng, ending=_one(rng, _UNSURE), crop=region, rating=rating, learn=False)
     return Rationale(sample.id, (first, _second_look(sample, truth, rng, view=region, before=rating)))
 
@@ -169,7 +161,7 @@ def finding(truth: Degradation, rng: np.random.Generator, *, crop: bool = False)
         return f"{opening} {_NOTHING}."
     place = _PLACES[REGIONS.index(truth.bbox_2d)] if truth.bbox_2d in REGIONS else "everywhere"
     noun = _NOUNS[truth.distortion_class] + ("" if crop else f" {place}")
-    return f"{opening} {_SOMETHING}: {noun}{_one(rng, _STRENGTHS).format(severity_word(truth.severity))}"
+    return f"{opening} {noun}{_one(rng, _STRENGTHS).format(severity_word(truth.severity))}"
 
 
 def _text(think: str, truth: Degradation, *, box: Box | None, rating: float, tool: str) -> str:
