@@ -152,7 +152,7 @@ def _develop(image: _Float, rng: np.random.Generator) -> _Float:
     if rng.random() < 0.4:
         image = np.asarray(cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, 0.6)), np.float32)
     if rng.random() < _GREY_SHARE:
-        image = np.repeat(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=-1)
+        image = np.asarray(np.repeat(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=-1), np.float32)
     else:
         image = image * (1 + rng.normal(0, 0.05, 3)).astype(np.float32)
     image = _expose(image, rng)
