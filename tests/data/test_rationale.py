@@ -9,7 +9,7 @@ import pytest
 from loupe.core.answer import Answer, parse
 from loupe.core.errors import DataError
 from loupe.core.model.tokenizer import build_tokenizer
-from loupe.core.records import SEVERITIES, WHOLE, Box, Degradation, Rationale, Sample
+from loupe.core.records import SEVERITIES, WHOLE, Box, Degradation, Learn, Rationale, Sample
 from loupe.data.degrade import CLEAN, REGIONS, draw_degradation
 from loupe.data.evidence import Evidence, overlap
 from loupe.data.rationale import RationaleShares, finding, write_rationale
@@ -98,7 +98,7 @@ def test_the_last_turn_is_the_verdict_and_always_true():
         assert last.tool == "final"
         assert last.rating == pytest.approx(sample.rating, abs=0.05 + 1e-9)
         assert (last.distortion_class, last.bbox_2d) == (truth.distortion_class, truth.bbox_2d)
-        assert rationale.turns[-1].learn
+        assert rationale.turns[-1].learn is Learn.ALL
 
 
 def test_an_episode_starts_with_the_whole_image_and_has_at_most_two_looks():
@@ -118,7 +118,7 @@ def test_the_second_look_shows_the_region_that_the_first_asked_for():
 def test_an_ideal_first_look_says_what_how_strong_and_where():
     for sample, _, rationale in written(IDEAL):
         assert_says(parse(rationale.turns[0].text), truth_of(sample), place=True)
-        assert all(turn.learn for turn in rationale.turns)
+        assert all(turn.learn is Learn.ALL for turn in rationale.turns)
         assert rationale.zoom_allowed
 
 
@@ -157,10 +157,10 @@ def test_a_doubtful_first_look_carries_no_loss_and_is_corrected():
     for sample, _, rationale in written(DOUBTFUL):
         truth = truth_of(sample)
         if truth.distortion_class is None:
-            assert all(turn.learn for turn in rationale.turns)
+            assert all(turn.learn is Learn.ALL for turn in rationale.turns)
             continue
         first, second = rationale.turns
-        assert (first.learn, second.learn) == (False, True)
+        assert (first.learn, second.learn) == (Learn.NOTHING, Learn.ALL)
         assert overlap(truth, second.view) == 1
         assert_says(parse(second.text), truth, place=False)
         before, after = parse(first.text), parse(second.text)
@@ -179,7 +179,7 @@ def test_a_wrong_crop_misses_the_damage_and_the_first_view_stands():
         if not truth.is_local or truth.bbox_2d == CENTRE:
             continue
         first, second = rationale.turns
-        assert (first.learn, second.learn) == (False, True)
+        assert (first.learn, second.learn) == (Learn.NOTHING, Learn.ALL)
         assert overlap(truth, second.view) == 0
         assert_says(parse(first.text), truth, place=True)
         assert {"keep", "my", "first", "view"} <= words(parse(second.text))
@@ -197,12 +197,12 @@ def test_the_kinds_come_about_as_often_as_configured():
     assert near(len(CASES) - len(looks), len(CASES), 0.25)
     damaged = [(truth, item) for truth, item in looks if truth.distortion_class is not None]
     missable = [(truth, item) for truth, item in damaged if truth.is_local and truth.bbox_2d != CENTRE]
-    masked = [(truth, item) for truth, item in missable if not item.turns[0].learn]
+    masked = [(truth, item) for truth, item in missable if item.turns[0].learn is Learn.NOTHING]
     missed = [item for truth, item in masked if overlap(truth, item.turns[1].view) == 0]
     assert near(len(missed), len(missable), 0.1)
     assert near(len(masked) - len(missed), len(missable), 0.25)
     others = [item for truth, item in damaged if not truth.is_local or truth.bbox_2d == CENTRE]
-    assert near(sum(not item.turns[0].learn for item in others), len(others), 0.35)
+    assert near(sum(item.turns[0].learn is Learn.NOTHING for item in others), len(others), 0.35)
 
 
 def test_a_seed_gives_its_words_and_wording_varies():

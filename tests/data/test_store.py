@@ -5,7 +5,7 @@ import pytest
 
 from loupe.core.errors import DataError, MissingFileError
 from loupe.core.files import write_jsonl
-from loupe.core.records import WHOLE, Degradation, Rationale, RationaleTurn, Sample
+from loupe.core.records import WHOLE, Degradation, Learn, Rationale, RationaleTurn, Sample
 from loupe.data.evidence import Evidence
 from loupe.data.store import load_evidence, load_rationales, load_samples
 
@@ -23,7 +23,7 @@ def test_samples_come_back_as_they_were_written(tmp_path: Path):
 
 def test_evidence_and_rationales_lie_in_folders_of_their_own(tmp_path: Path):
     evidence = [Evidence("a", 2.5, 3.5, (1.0, 2.0, 3.0, 4.0, 5.0, 4.0, 3.0, 2.0, 1.0))]
-    turns = (RationaleTurn(WHOLE, "first", learn=False), RationaleTurn((0.5, 0.5, 1.0, 1.0), "second"))
+    turns = (RationaleTurn(WHOLE, "first", learn=Learn.NOTHING), RationaleTurn((0.5, 0.5, 1.0, 1.0), "second"))
     rationales = [Rationale("a", turns), Rationale("b", turns[:1], zoom_allowed=False)]
     write_jsonl(tmp_path / "evidence/val.jsonl", [item.to_json() for item in evidence])
     write_jsonl(tmp_path / "rationales/val.jsonl", [item.to_json() for item in rationales])

@@ -12,7 +12,7 @@ from loupe.core.errors import DataError, MissingFileError
 from loupe.core.model.encode import ChatEncoder
 from loupe.core.model.processors import build_pocket_processor
 from loupe.core.protocol import Protocol, load_protocol
-from loupe.core.records import WHOLE, Rationale, RationaleTurn
+from loupe.core.records import WHOLE, Learn, Rationale, RationaleTurn
 from loupe.data.store import load_samples
 from loupe.sft.examples import IGNORED, ExampleCollator, Examples, load_examples
 from loupe.zoom.inputs import loop_inputs
@@ -112,7 +112,7 @@ def test_labels_are_the_words_to_be_learnt_token_by_token(examples: Examples, en
         labels, ids = batch["labels"][row], batch["input_ids"][row]
         carries = labels != IGNORED
         assert torch.equal(labels[carries], ids[carries])
-        learnt = "".join(f"{turn.text}<|im_end|>" for turn in rationale.turns if turn.learn)
+        learnt = "".join(f"{turn.text}<|im_end|>" for turn in rationale.turns if turn.learn is Learn.ALL)
         assert encoder.tokenizer.decode(labels[carries].tolist()) == learnt
         attended = ids[batch["attention_mask"][row].bool()].tolist()
         texts, questions = zip(
@@ -128,10 +128,10 @@ def test_labels_are_the_words_to_be_learnt_token_by_token(examples: Examples, en
 
 def test_what_is_not_to_be_learnt_carries_no_loss(examples: Examples, encoder: ChatEncoder) -> None:
     collate = ExampleCollator(examples, encoder)
-    for index in kinds(examples, of=lambda item: any(not turn.learn for turn in item.turns)):
+    for index in kinds(examples, of=lambda item: any(turn.learn is Learn.NOTHING for turn in item.turns)):
         labels = collate([{"index": index}])["labels"][0]
         (first, second) = examples.rows[index][1].turns
-        assert (first.learn, second.learn) == (False, True)
+        assert (first.learn, second.learn) == (Learn.NOTHING, Learn.ALL)
         ids = encoder.encode(examples.conversation(index)).input_ids
         end = ids.index(encoder.end_id, ids.index(encoder.end_id) + 1)
         assert encoder.tokenizer.decode(ids[: end + 1]).endswith(f"{first.text}<|im_end|>")

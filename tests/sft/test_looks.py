@@ -15,6 +15,8 @@ from loupe.data.evidence import Evidence
 from loupe.data.rationale import REMARKS
 from loupe.sft.looks import (
     CROP_QUESTION,
+    RATING_QUESTION,
+    RATING_SHARE,
     REPEAT_QUESTION,
     REPEAT_SHARE,
     SENTENCE_QUESTION,
@@ -98,6 +100,15 @@ def test_a_few_looks_repeat_what_they_are_told() -> None:
     assert 2000 * REPEAT_SHARE - 36 < len(told) < 2000 * REPEAT_SHARE + 36
     assert all(question == REPEAT_QUESTION.format(text) for question, text in told)
     assert {remark for remark in REMARKS if any(remark in text for _, text in told)} == set(REMARKS)
+
+
+def test_some_looks_say_the_rating_of_what_is_seen_and_nothing_else() -> None:
+    views = marked()
+    batch = draw_looks(views, PROTOCOL, 1000, rng=np.random.default_rng(6))
+    told = [(place, text) for place, (question, text) in enumerate(batch.texts) if question == RATING_QUESTION]
+    assert 1000 * RATING_SHARE - 50 < len(told) < 1000 * RATING_SHARE + 50
+    assert {text for place, text in told if place % 2 == 0} == {f"{round(item.rating, 1)}" for item in views.samples}
+    assert {text for place, text in told if place % 2} == {f"{1 + place / 10}" for place in range(9)}
 
 
 def test_a_crop_says_damage_exactly_where_it_shows_some() -> None:

@@ -15,7 +15,7 @@ from loupe.core.files import read_json, read_jsonl
 from loupe.core.model.loading import LoraSettings, ModelConfig, load_model
 from loupe.core.model.local_policy import LocalPolicy
 from loupe.core.protocol import load_protocol
-from loupe.core.records import Episode
+from loupe.core.records import Episode, Learn
 from loupe.sft.config import SftConfig
 from loupe.sft.examples import load_examples
 from loupe.sft.train import run_sft, trainer_arguments
@@ -64,7 +64,7 @@ def test_four_examples_are_learnt_by_heart_in_thirty_steps(
     examples = load_examples(synthetic_folder, protocol, limit=4)
     policy = LocalPolicy(model, processor, max_new_tokens=protocol.max_new_tokens)
     inputs = loop_inputs(synthetic_folder, [sample for sample, _ in examples.rows])
-    learnt = {turn.text for _, rationale in examples.rows for turn in rationale.turns if turn.learn}
+    learnt = {turn.text for _, rationale in examples.rows for turn in rationale.turns if turn.learn is Learn.ALL}
     for played in play(policy, inputs, protocol):
         verdict = played.episode.verdict
         assert verdict is not None

@@ -42,15 +42,12 @@ class Recipe:
         return self._done("perception", folder)
 
     def sft(self, name: str) -> Path:
-        """The SFT stage."""
-        from loupe.cli.screen import progress_bar
+        """An SFT stage."""
+        from loupe.cli.sft import train
         from loupe.sft.config import SftConfig
-        from loupe.sft.train import run_sft
 
         settings = load_config(SftConfig, *self._sources(name, "resume=true"))
-        with progress_bar("SFT steps") as step:
-            folder = run_sft(settings, progress=step)
-        return self._done("SFT", folder)
+        return self._done("SFT", train(settings))
 
     def grpo(self, name: str) -> Path:
         """The GRPO stage."""

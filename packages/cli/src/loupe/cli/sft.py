@@ -1,6 +1,12 @@
 """`loupe sft`: a config and overrides in, an SFT run folder out."""
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from loupe.cli.options import ConfigFile, Overrides, Resume, words
+
+if TYPE_CHECKING:
+    from loupe.sft.config import SftConfig
 
 
 def sft(
@@ -20,12 +26,21 @@ def sft(
 
     loupe sft --config configs/qwen2_5_vl_7b/sft.yaml data=data/mine
     """
-    from loupe.cli.screen import progress_bar, remark
+    from loupe.cli.screen import remark
     from loupe.core.config import load_config
     from loupe.sft.config import SftConfig
-    from loupe.sft.train import run_sft
 
     settings = load_config(SftConfig, config, words(overrides, resume=resume))
+    remark(f"model written to {train(settings)}")
+
+
+def train(settings: "SftConfig") -> Path:
+    """The whole stage with its progress bars; the folder of the model."""
+    from loupe.cli.screen import progress_bar
+    from loupe.sft.own_words import play_own_words
+    from loupe.sft.train import run_sft
+
+    with progress_bar("images in its own words") as step:
+        play_own_words(settings, progress=step)
     with progress_bar("SFT steps") as step:
-        folder = run_sft(settings, progress=step)
-    remark(f"model written to {folder}")
+        return run_sft(settings, progress=step)

@@ -135,13 +135,25 @@ class Episode:
         return cls(row["sample_id"], tuple(_turn(turn) for turn in row["turns"]), StopReason(row["stop_reason"]))
 
 
+class Learn(StrEnum):
+    """Which tokens of a turn carry loss in SFT."""
+
+    ALL = "all"
+    WORDS = "words"
+    """All but the rating."""
+    RATING = "rating"
+    """The rating alone."""
+    NOTHING = "nothing"
+    """None: the turn is context."""
+
+
 @dataclass(frozen=True, slots=True)
 class RationaleTurn:
-    """One written turn of a rationale. `learn` is False where the text is context only and carries no loss."""
+    """One written turn of a rationale, and what of it is to be learnt."""
 
     view: Box
     text: str
-    learn: bool = True
+    learn: Learn = Learn.ALL
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +175,7 @@ class Rationale:
     def from_json(cls, row: dict[str, Any]) -> Self:
         """Inverse of `to_json`."""
         fields = dict(row)
-        fields["turns"] = tuple(RationaleTurn(**_with_box(turn, "view")) for turn in row["turns"])
+        fields["turns"] = tuple(_rationale_turn(turn) for turn in row["turns"])
         return cls(**fields)
 
 
@@ -171,6 +183,10 @@ def _turn(row: dict[str, Any]) -> Turn:
     fields = _with_box(row, "view")
     fields["answer"] = Answer.from_json(row["answer"])
     return Turn(**fields)
+
+
+def _rationale_turn(row: dict[str, Any]) -> RationaleTurn:
+    return RationaleTurn(**{**_with_box(row, "view"), "learn": Learn(row["learn"])})
 
 
 def _with_box(row: dict[str, Any], key: str) -> dict[str, Any]:

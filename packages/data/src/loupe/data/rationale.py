@@ -25,6 +25,7 @@ from loupe.core.records import (
     WHOLE,
     Box,
     Degradation,
+    Learn,
     Rationale,
     RationaleTurn,
     Sample,
@@ -33,7 +34,8 @@ from loupe.core.records import (
 from loupe.data.degrade import CLEAN, REGIONS
 from loupe.data.evidence import Evidence, overlap
 
-_SHOWN = 0.2
+SHOWN = 0.2
+"""A crop shows the damage where at least this share of it lies inside the damaged region."""
 _PLACES = (
     "at the top left", "at the top", "at the top right",
     "on the left", "in the centre", "on the right",
@@ -91,7 +93,7 @@ def write_rationale(
     if draw < shares.no_zoom:
         return Rationale(sample.id, (_first_look(sample, truth, rng, ending=_FORBIDDEN),), zoom_allowed=False)
     kind = rng.random()
-    misses = [region for region in REGIONS if overlap(truth, region) < _SHOWN]
+    misses = [region for region in REGIONS if overlap(truth, region) < SHOWN]
     if truth.is_local and misses and kind < shares.wrong_crop:
         return _wrong_crop(sample, truth, rng, region=misses[rng.integers(len(misses))])
     if truth.distortion_class is not None and kind < shares.wrong_crop + shares.doubtful:
@@ -100,7 +102,7 @@ def write_rationale(
         return Rationale(sample.id, (_first_look(sample, truth, rng, ending=_one(rng, _SURE)),))
     region = _region_to_crop(truth, evidence)
     first = _first_look(sample, truth, rng, ending=_one(rng, _UNSURE), crop=region)
-    return Rationale(sample.id, (first, _second_look(sample, truth, rng, view=region, before=evidence.overview_rating)))
+    return Rationale(sample.id, (first, second_look(sample, truth, rng, view=region, before=evidence.overview_rating)))
 
 
 def _first_look(
@@ -111,7 +113,7 @@ def _first_look(
     ending: str,
     crop: Box | None = None,
     rating: float | None = None,
-    learn: bool = True,
+    learn: Learn = Learn.ALL,
 ) -> RationaleTurn:
     """A look at the overview. With `crop`, it asks for that region; else it is the last word."""
     think = f"{finding(truth, rng)} {ending}"
@@ -120,7 +122,7 @@ def _first_look(
     return RationaleTurn(WHOLE, text, learn)
 
 
-def _second_look(
+def second_look(
     sample: Sample, truth: Degradation, rng: np.random.Generator, *, view: Box, before: float
 ) -> RationaleTurn:
     """A look at a crop that shows the damage: what it is, and what that does to the rating."""
@@ -135,13 +137,13 @@ def _doubtful(sample: Sample, truth: Degradation, evidence: Evidence, rng: np.ra
     guess = Degradation(str(rng.choice(DISTORTION_CLASSES)), int(rng.integers(1, 6)), truth.bbox_2d)
     rating = float(np.clip(rng.uniform(1, 5), 1, 5))
     region = _region_to_crop(truth, evidence)
-    first = _first_look(sample, guess, rng, ending=_one(rng, _UNSURE), crop=region, rating=rating, learn=False)
-    return Rationale(sample.id, (first, _second_look(sample, truth, rng, view=region, before=rating)))
+    first = _first_look(sample, guess, rng, ending=_one(rng, _UNSURE), crop=region, rating=rating, learn=Learn.NOTHING)
+    return Rationale(sample.id, (first, second_look(sample, truth, rng, view=region, before=rating)))
 
 
 def _wrong_crop(sample: Sample, truth: Degradation, rng: np.random.Generator, *, region: Box) -> Rationale:
     """The crop misses the damage: the agent says so and stays with its first view."""
-    first = _first_look(sample, truth, rng, ending=_one(rng, _UNSURE), crop=region, learn=False)
+    first = _first_look(sample, truth, rng, ending=_one(rng, _UNSURE), crop=region, learn=Learn.NOTHING)
     think = f"{finding(CLEAN, rng, crop=True).removesuffix('.')}, {_KEPT}"
     text = _text(think, truth, box=truth.bbox_2d, rating=sample.rating, tool="final")
     return Rationale(sample.id, (first, RationaleTurn(region, text)))

@@ -20,6 +20,10 @@ class SftConfig:
     """Protocol by name, or the path of a YAML file; rollouts and evaluation must use the same one."""
     limit: int = 0
     """Rationales to train on; 0 takes all."""
+    own_words: int = 0
+    """Training images that the model judges first, to learn from its own words too; 0 for none."""
+    own_temperature: float = 0.7
+    """Temperature at which it does."""
     probe_images: int = 6
     """Images of the validation split whose episodes are kept over time."""
     probe_every: int = 100

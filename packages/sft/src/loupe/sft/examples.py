@@ -4,8 +4,9 @@ The same encoder and the same crop as in rollouts are used, so the prompt of a t
 episode with the same answers are equal id for id.
 """
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,13 @@ from loupe.core.images import open_image
 from loupe.core.model.encode import ChatEncoder, Encoded
 from loupe.core.policy import Conversation, Reply, UserTurn
 from loupe.core.protocol import Protocol
-from loupe.core.records import WHOLE, Rationale, Sample
+from loupe.core.records import WHOLE, Learn, Rationale, RationaleTurn, Sample
 from loupe.data.store import load_rationales, load_samples
 from loupe.zoom.crop import DEFAULT_POLICY, crop
 
 IGNORED = -100
 """Label of a token without loss, as torch's cross-entropy has it."""
+_RATING = re.compile(r'"rating": ([0-9.]+)')
 
 
 @dataclass(frozen=True)
@@ -53,19 +55,31 @@ class Examples:
         return self.protocol.final_question if turn + 1 == self.protocol.max_rounds else self.protocol.crop_question
 
 
-def load_examples(folder: Path, protocol: Protocol, *, split: str = "train", limit: int = 0) -> Examples:
-    """Examples of a split.
+def load_examples(
+    folder: Path, protocol: Protocol, *, split: str = "train", limit: int = 0, own: Sequence[Rationale] = ()
+) -> Examples:
+    """Examples of a split: its written rationales, the first `limit` of them where that is not 0, and those in `own`.
+
+    Where there are own words, ratings are learnt behind them alone, for a rating that follows a true statement says
+    nothing about one that follows a guess.
 
     Raises MissingFileError, and DataError where a rationale names no image or takes more looks than the protocol has.
     """
     samples = {sample.id: sample for sample in load_samples(folder, split)}
     rationales = load_rationales(folder, split)
     rationales = rationales[:limit] if limit else rationales
+    if own:
+        rationales = [*map(_without_ratings, rationales), *own]
     if strangers := [item.sample_id for item in rationales if item.sample_id not in samples]:
         raise DataError(f"{folder}: {len(strangers)} rationales name no image of {split}.jsonl, first {strangers[0]!r}")
     if (longest := max((len(item.turns) for item in rationales), default=0)) > protocol.max_rounds:
         raise DataError(f"{folder}: a rationale takes {longest} looks, {protocol.name} allows {protocol.max_rounds}")
     return Examples(folder, protocol, [(samples[item.sample_id], item) for item in rationales])
+
+
+def _without_ratings(rationale: Rationale) -> Rationale:
+    turns = (replace(turn, learn=Learn.WORDS) if turn.learn is Learn.ALL else turn for turn in rationale.turns)
+    return replace(rationale, turns=tuple(turns))
 
 
 class ExampleCollator:
@@ -82,17 +96,23 @@ class ExampleCollator:
         batch = self.encoder.collate(encoded)
         labels = torch.full_like(batch["input_ids"], IGNORED)
         for row, (index, item) in enumerate(zip(chosen, encoded, strict=True)):
-            learn = torch.tensor(learned(item, self.examples.rows[index][1]))
+            learn = torch.tensor(learned(item, self.examples.rows[index][1], self.encoder))
             ids = torch.tensor(item.input_ids)
             labels[row, -len(ids) :] = torch.where(learn, ids, IGNORED)
         return {**batch, "labels": labels}
 
 
-def learned(encoded: Encoded, rationale: Rationale) -> list[bool]:
-    """For each token whether it carries loss: written by the agent, in a turn that is to be learnt."""
-    turn, before, marks = -1, False, list[bool]()
-    for wrote in encoded.wrote:
-        turn += wrote and not before
-        before = wrote
-        marks.append(wrote and rationale.turns[turn].learn)
-    return marks
+def learned(encoded: Encoded, rationale: Rationale, encoder: ChatEncoder) -> list[bool]:
+    """For each token whether it carries loss: written by the agent, and to be learnt in its turn."""
+    said = iter([mark for turn in rationale.turns for mark in _learned_of(turn, encoder)])
+    return [wrote and next(said) for wrote in encoded.wrote]
+
+
+def _learned_of(turn: RationaleTurn, encoder: ChatEncoder) -> list[bool]:
+    """The same for the tokens of one reply, its end included."""
+    if turn.learn in (Learn.ALL, Learn.NOTHING):
+        return [turn.learn is Learn.ALL] * len(encoder.reply_ids(turn.text))
+    start, end = max((match.span(1) for match in _RATING.finditer(turn.text)), default=(0, 0))
+    spans = encoder.tokenizer(turn.text, add_special_tokens=False, return_offsets_mapping=True).offset_mapping
+    rating = [first < end and last > start for first, last in spans]
+    return [*rating, False] if turn.learn is Learn.RATING else [*(not mark for mark in rating), True]

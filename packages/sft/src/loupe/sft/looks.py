@@ -1,7 +1,8 @@
 """Single looks to learn perception from: an overview or a crop, a question, and the true answer.
 
 Most answers are the bare `<answer>`. Some say the same in a sentence, and a few repeat a sentence that they are given:
-what SFT starts from must know its language already, or SFT spends itself on words and forgets how to see.
+what SFT starts from must know its language already, or SFT spends itself on words and forgets how to see. Some say the
+rating alone: a rating that only ever follows the true class and severity learns to believe them, not the image.
 """
 
 from collections.abc import Iterator
@@ -24,8 +25,10 @@ SENTENCE_QUESTION = "Say what is wrong."
 """What the base is asked for a sentence instead of an answer."""
 REPEAT_QUESTION = "Say: {}"
 """What the base is asked to repeat."""
-SENTENCE_SHARE, REPEAT_SHARE = 0.12, 0.04
-"""Share of looks that are answered by a sentence, and that have a sentence repeated (ours)."""
+RATING_QUESTION = "Say the rating."
+"""What the base is asked for the rating alone."""
+SENTENCE_SHARE, REPEAT_SHARE, RATING_SHARE = 0.12, 0.04, 0.2
+"""Shares of looks that are answered by a sentence, have a sentence repeated, say the rating alone (ours)."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,8 @@ def draw_looks(views: Views, protocol: Protocol, count: int, *, rng: np.random.G
             text = _repeat(rng)
         elif form < REPEAT_SHARE + SENTENCE_SHARE:
             text = _sentence(views, int(i), kind, region=region, flips=flips, rng=rng)
+        elif form < REPEAT_SHARE + SENTENCE_SHARE + RATING_SHARE:
+            text = RATING_QUESTION, f"{_rating(views, int(i), kind, region)}"
         pixels.append(picture)
         texts.append(text)
     return LookBatch(np.stack(pixels), texts)
@@ -78,17 +83,23 @@ def _example(
         fields: dict[str, Any] = {
             "distortion_class": truth.distortion_class if seen else None,
             "severity": severity_word(truth.severity) if seen else None,
-            "rating": round(views.evidence[index].region_ratings[region], 1),
+            "rating": _rating(views, index, kind, region),
         }
         return _flip(views.crop(index, region), flips), (CROP_QUESTION, _bare(fields))
     fields = {
         "distortion_class": truth.distortion_class,
         "severity": severity_word(truth.severity),
         "bbox_2d": _flip_box(truth.bbox_2d, flips),
-        "rating": round(views.samples[index].rating, 1),
+        "rating": _rating(views, index, kind, region),
     }
     question = protocol.no_zoom_question if brief else protocol.question
     return _flip(views.overviews[index], flips), (question, _bare(fields))
+
+
+def _rating(views: Views, index: int, kind: str, region: int) -> float:
+    """Rating of what the view shows, 1.0 to 5.0 in tenths."""
+    seen = views.evidence[index].region_ratings[region] if kind == "crop" else views.samples[index].rating
+    return round(seen, 1)
 
 
 def _sentence(

@@ -23,6 +23,7 @@ from loupe.core.runs import open_run
 from loupe.data.store import load_samples
 from loupe.sft.config import SftConfig
 from loupe.sft.examples import ExampleCollator, load_examples
+from loupe.sft.own_words import load_own_words
 from loupe.zoom.inputs import loop_inputs
 from loupe.zoom.probe import episode_probe
 
@@ -54,11 +55,12 @@ class RationaleTrainer(Resuming, SFTTrainer):
 def run_sft(config: SftConfig, *, progress: Progress | None = None) -> Path:
     """Train and write `<out>/model`; returns that folder. `progress(done, total)` counts steps.
 
-    Raises LoupeError for what a user can mend.
+    Where the configuration asks for own words, `play_own_words` must have been called before. Raises LoupeError for
+    what a user can mend.
     """
     out, data = Path(config.out), Path(config.data)
     protocol = load_protocol(config.protocol)
-    examples = load_examples(data, protocol, limit=config.limit)
+    examples = load_examples(data, protocol, limit=config.limit, own=load_own_words(config))
     if not len(examples):
         raise ConfigError(f"{data} has no rationales to learn from; make them with `loupe data synth`")
     with quiet_libraries():

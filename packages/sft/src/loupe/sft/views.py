@@ -18,10 +18,8 @@ from loupe.core.files import inside
 from loupe.core.records import WHOLE, Sample
 from loupe.data.degrade import REGIONS, pixel_slices
 from loupe.data.evidence import Evidence, overlap
+from loupe.data.rationale import SHOWN
 from loupe.data.store import load_evidence, load_samples
-
-SHOWS = 0.2
-"""A crop shows the damage where at least this share of it lies inside the damaged region."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ class Views:
     def region_shows(self, index: int, region: int) -> bool:
         """Whether a crop of the region shows the damage."""
         truth = self.samples[index].degradation
-        return truth is not None and overlap(truth, REGIONS[region]) >= SHOWS
+        return truth is not None and overlap(truth, REGIONS[region]) >= SHOWN
 
     def true_region(self, index: int) -> int:
         """Number of the damaged region; of the worst one where the whole image is damaged."""
