@@ -14,6 +14,7 @@ SCHEMAS = {
     "data": "loupe.data.synth.SynthConfig",
     "evaluate": "loupe.bench.evaluate.EvaluateConfig",
     "grpo": "loupe.grpo.config.GrpoConfig",
+    "own": "loupe.sft.config.SftConfig",
     "report": "loupe.bench.report.ReportConfig",
     "sft": "loupe.sft.config.SftConfig",
 }

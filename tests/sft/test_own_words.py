@@ -17,8 +17,9 @@ from loupe.core.records import Learn, Rationale, Sample
 from loupe.data.degrade import REGIONS
 from loupe.data.evidence import overlap
 from loupe.data.store import load_samples
+from loupe.sft.answer_fields import IGNORED
 from loupe.sft.config import SftConfig
-from loupe.sft.examples import IGNORED, ExampleCollator, load_examples
+from loupe.sft.examples import ExampleCollator, load_examples
 from loupe.sft.own_words import FILE, load_own_words, own_rationales, play_own_words
 from loupe.zoom.scripted import ScriptedPolicy
 

@@ -13,6 +13,7 @@ from loupe.core.model.encode import ChatEncoder
 from loupe.core.model.pocket import build_pocket
 from loupe.core.model.processors import build_pocket_processor
 from loupe.core.policy import Conversation, Reply, UserTurn
+from loupe.sft.answer_fields import IGNORED
 from loupe.sft.looks import LookBatch
 from loupe.sft.packing import Packer
 
@@ -66,23 +67,63 @@ def test_packed_log_probs_are_those_of_the_chat_encoder_with_left_padding(packer
         places = [place for place, wrote in enumerate(encoded.wrote) if wrote]
         pad = batch["input_ids"].shape[1] - len(encoded.input_ids)
         by_chat += [log_probs[row, pad + place - 1, encoded.input_ids[place]] for place in places]
-    logits, labels = packer._forward(looks, CPU)
-    packed = torch.log_softmax(logits, dim=-1).gather(1, labels[:, None])[:, 0]
+    answers = packer._answers(looks)
+    labels = torch.tensor([id for answer in answers for id in answer])
+    packed = torch.log_softmax(packer._forward(looks, answers, CPU), dim=-1).gather(1, labels[:, None])[:, 0]
     torch.testing.assert_close(packed, torch.stack(by_chat), rtol=0, atol=1e-4)
     assert packer.loss(looks, CPU).item() == pytest.approx(-torch.stack(by_chat).mean().item(), abs=1e-4)
 
 
 def test_a_look_does_not_depend_on_its_neighbours(packer: Packer, looks: LookBatch) -> None:
     with torch.no_grad():
-        together, _ = packer._forward(looks, CPU)
-        alone, _ = packer._forward(LookBatch(looks.pixels[2:], looks.texts[2:]), CPU)
+        together = packer._forward(looks, packer._answers(looks), CPU)
+        last = LookBatch(looks.pixels[2:], looks.texts[2:])
+        alone = packer._forward(last, packer._answers(last), CPU)
     torch.testing.assert_close(together[-len(alone) :], alone, rtol=0, atol=1e-4)
 
 
-def test_labels_are_the_answers_with_their_end_tokens(packer: Packer, looks: LookBatch) -> None:
+def spoken(packer: Packer, looks: LookBatch, own_share: float) -> tuple[list[list[int]], list[list[int]]]:
+    """Ids and labels after the model has spoken."""
+    answers = packer._answers(looks)
+    labels = [list(answer) for answer in answers]
+    packer._speak(looks, answers, labels, own_share=own_share, rng=np.random.default_rng(3), device=CPU)
+    return answers, labels
+
+
+def test_without_own_answers_all_is_learnt_but_the_ratings(packer: Packer, looks: LookBatch) -> None:
+    answers, labels = spoken(packer, looks, 0)
+    assert answers == packer._answers(looks)
+    ignored = [[place for place, label in enumerate(row) if label == IGNORED] for row in labels]
+    assert ignored == [[packer.fields.rating_place(answer)] for answer in answers]
+
+
+def test_own_answers_are_what_each_look_alone_would_have_said(packer: Packer, looks: LookBatch) -> None:
+    answers, labels = spoken(packer, looks, 1)
+    assert answers != packer._answers(looks)
+    rng = np.random.default_rng(3)
+    rng.random(len(answers))  # which answers are the model's own: with a share of 1, all
+    for row, (pixels, text) in enumerate(zip(looks.pixels, looks.texts, strict=True)):
+        alone = LookBatch(pixels[None], [text])
+        (true,) = packer._answers(alone)
+        with torch.no_grad():
+            beliefs = packer._forward(alone, [true], CPU).numpy()
+        assert (answers[row], labels[row]) == packer.fields.own(true, beliefs, rng)
+
+
+def test_the_loss_of_own_answers_leaves_out_what_has_no_label(packer: Packer, looks: LookBatch) -> None:
+    answers, labels = spoken(packer, looks, 1)
     with torch.no_grad():
-        _, labels = packer._forward(looks, CPU)
-    assert packer.tokenizer.decode(labels.tolist()) == "".join(f"{answer}<|im_end|>" for _, answer in looks.texts)
+        log_probs = torch.log_softmax(packer._forward(looks, answers, CPU), dim=-1)
+        got = packer.loss(looks, CPU, own_share=1, rng=np.random.default_rng(3)).item()
+    flat = [label for row in labels for label in row]
+    carried = [log_probs[place, label].item() for place, label in enumerate(flat) if label != IGNORED]
+    assert len(carried) < len(flat)
+    assert got == pytest.approx(-np.mean(carried), abs=1e-5)
+
+
+def test_answers_end_with_their_end_token(packer: Packer, looks: LookBatch) -> None:
+    said = [packer.tokenizer.decode(answer) for answer in packer._answers(looks)]
+    assert said == [f"{answer}<|im_end|>" for _, answer in looks.texts]
 
 
 def judged(packer: Packer, monkeypatch: pytest.MonkeyPatch, *, true: str, said: str) -> dict[str, float]:
@@ -90,7 +131,7 @@ def judged(packer: Packer, monkeypatch: pytest.MonkeyPatch, *, true: str, said: 
     ids = [packer.tokenizer(f"{text}<|im_end|>").input_ids for text in (true, said)]
     assert len(ids[0]) == len(ids[1])
     logits = F.one_hot(torch.tensor(ids[1]), 2000).float()
-    monkeypatch.setattr(packer, "_forward", lambda batch, device: (logits, torch.tensor(ids[0])))
+    monkeypatch.setattr(packer, "_forward", lambda batch, answers, device: logits)
     batch = LookBatch(np.zeros((1, 112, 112, 3), np.uint8), [("Judge this image.", true)])
     return dict(packer.field_hits(batch, CPU))
 

@@ -8,8 +8,15 @@ import typer
 SMALL = {
     "data": ["out=data/pocket-small", "train=24", "val=2", "test=12"],
     "sft": ["data=data/pocket-small", "out=runs/pocket-small/sft", "trainer.max_steps=12"],
-    "grpo": [
+    "own": [
         "model.path=runs/pocket-small/sft/model",
+        "data=data/pocket-small",
+        "out=runs/pocket-small/own",
+        "own_words=64",
+        "trainer.max_steps=4",
+    ],
+    "grpo": [
+        "model.path=runs/pocket-small/own/model",
         "data=data/pocket-small",
         "out=runs/pocket-small/grpo",
         "trainer.max_steps=4",
@@ -42,7 +49,8 @@ def demo(
     recipe = Recipe(configs, SMALL if size == "small" else {}, runs=Path(f"runs/pocket{'-small' * (size == 'small')}"))
     recipe.data("data")
     recipe.evaluate("base", "pocket-base")
-    recipe.evaluate("sft", recipe.sft("sft"))
+    recipe.sft("sft")
+    recipe.evaluate("sft", recipe.sft("own"))
     recipe.evaluate("grpo", recipe.grpo("grpo"))
     recipe.table()
     recipe.report()

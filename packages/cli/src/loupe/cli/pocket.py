@@ -11,6 +11,9 @@ def pocket(
     install: Annotated[
         Path | None, typer.Option(help="Also copy both checkpoints into this folder, each with its card.")
     ] = None,
+    photos: Annotated[
+        Path | None, typer.Option(help="Folder of photographs to learn from beside dead leaves.", exists=True)
+    ] = None,
     until: Annotated[str, typer.Option(help="Stop after this stage: base, agent or figures.")] = "figures",
 ) -> None:
     """Make pocket-base and pocket-agent from zero: perception, SFT, GRPO, and the figures of their cards.
@@ -21,7 +24,7 @@ def pocket(
 
     loupe pocket
 
-    loupe pocket --until base
+    loupe pocket --until base --photos ~/Pictures
 
     loupe pocket --install packages/core/src/loupe/core/model/checkpoints
     """
@@ -30,13 +33,15 @@ def pocket(
 
     if until not in ("base", "agent", "figures"):
         raise ConfigError(f"--until: got {until!r}; wanted base, agent or figures")
-    recipe = Recipe(configs, {}, runs=Path("runs/pocket-agent"))
+    words = [f"photos={photos}"] if photos is not None else []
+    recipe = Recipe(configs, {"data-base": words, "data-agent": words}, runs=Path("runs/pocket-agent"))
     recipe.data("data-base")
     models = {"pocket-base": recipe.perception("base")}
     if until == "base":
         return
     recipe.data("data-agent")
-    sft = recipe.sft("sft-agent")
+    recipe.sft("sft-agent")
+    sft = recipe.sft("own-agent")
     models["pocket-agent"] = recipe.grpo("grpo-agent")
     if until == "agent":
         return

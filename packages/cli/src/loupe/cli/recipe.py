@@ -99,7 +99,8 @@ class Recipe:
         from loupe.bench.report import ReportConfig, report
 
         folders = [f"evaluations.{name}={folder}" for name, folder in self.evaluations.items()]
-        trainings = [f"trainings.{stage.upper()}={self.runs / stage}" for stage in ("sft", "grpo")]
+        stages = {"SFT": "sft", "SFT on own words": "own", "GRPO": "grpo"}
+        trainings = [f"trainings.{name}={self.runs / stage}" for name, stage in stages.items()]
         words = [*folders, *trainings, f"out={self.runs / 'report'}"]
         settings = load_config(ReportConfig, None, words)
         return self._done("report", report(settings, settings.out))

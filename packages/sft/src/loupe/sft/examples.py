@@ -20,10 +20,9 @@ from loupe.core.policy import Conversation, Reply, UserTurn
 from loupe.core.protocol import Protocol
 from loupe.core.records import WHOLE, Learn, Rationale, RationaleTurn, Sample
 from loupe.data.store import load_rationales, load_samples
+from loupe.sft.answer_fields import IGNORED
 from loupe.zoom.crop import DEFAULT_POLICY, crop
 
-IGNORED = -100
-"""Label of a token without loss, as torch's cross-entropy has it."""
 _RATING = re.compile(r'"rating": ([0-9.]+)')
 
 

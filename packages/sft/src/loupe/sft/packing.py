@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from loupe.core.model.processors import POCKET_SIDE
+from loupe.sft.answer_fields import IGNORED, AnswerFields
 from loupe.sft.looks import LookBatch
 
 
@@ -24,32 +25,67 @@ class Packer:
         pads = "<|image_pad|>" * (side * side // self.image_processor.merge_size**2)
         self.prefix = f"<|im_start|>user\n<|vision_start|>{pads}<|vision_end|>"
         self.positions = self._positions(256)
+        self.fields = AnswerFields(processor.tokenizer)
 
-    def loss(self, batch: LookBatch, device: torch.device) -> torch.Tensor:
-        """Mean cross-entropy over all answer tokens."""
-        logits, labels = self._forward(batch, device)
-        return F.cross_entropy(logits, labels)
+    def loss(
+        self, batch: LookBatch, device: torch.device, *, own_share: float = 0.0, rng: np.random.Generator | None = None
+    ) -> torch.Tensor:
+        """Mean cross-entropy over the answer tokens.
+
+        With `rng`, a share `own_share` of the answers are the model's own: their fields are drawn from what it believes
+        (from its beliefs given the true fields before, which takes one pass), and the truth is the label behind them.
+        Ratings are then learnt there alone, for a rating that follows true fields learns to believe them.
+        """
+        answers = self._answers(batch)
+        labels = [list(answer) for answer in answers]
+        if rng is not None and own_share:
+            self._speak(batch, answers, labels, own_share=own_share, rng=rng, device=device)
+        flat = torch.tensor([label for row in labels for label in row]).to(device)
+        return F.cross_entropy(self._forward(batch, answers, device), flat, ignore_index=IGNORED)
+
+    @torch.no_grad()
+    def _speak(
+        self,
+        batch: LookBatch,
+        answers: list[list[int]],
+        labels: list[list[int]],
+        *,
+        own_share: float,
+        rng: np.random.Generator,
+        device: torch.device,
+    ) -> None:
+        """Change answers into the model's own, and labels to what is to be learnt, in place."""
+        fielded = [row for row, answer in enumerate(answers) if self.fields.has(answer)]
+        chosen = [row for row in fielded if rng.random() < own_share]
+        for row in set(fielded) - set(chosen):
+            labels[row][self.fields.rating_place(answers[row])] = IGNORED
+        if not chosen:
+            return
+        part = LookBatch(batch.pixels[chosen], [batch.texts[row] for row in chosen])
+        logits = self._forward(part, [answers[row] for row in chosen], device).float().cpu().numpy()
+        place = 0
+        for row in chosen:
+            beliefs = logits[place : place + len(answers[row])]
+            place += len(answers[row])
+            answers[row], labels[row] = self.fields.own(answers[row], beliefs, rng)
 
     def field_hits(self, batch: LookBatch, device: torch.device) -> Iterator[tuple[str, float]]:
         """(field, 1.0 or 0.0) for each answer's class and severity and region, and (rating_error, points)."""
-        logits, labels = self._forward(batch, device)
-        predicted, truth = logits.argmax(-1).tolist(), labels.tolist()
+        answers = self._answers(batch)
+        predicted = self._forward(batch, answers, device).argmax(-1).tolist()
         place = 0
-        for _, answer in batch.texts:
-            length = len(self._ids(f"{answer}<|im_end|>"))
-            said, true = predicted[place : place + length], truth[place : place + length]
-            place += length
-            yield from self._compare(said, true)
+        for true in answers:
+            yield from self._compare(predicted[place : place + len(true)], true)
+            place += len(true)
 
     def _compare(self, said: list[int], true: list[int]) -> Iterator[tuple[str, float]]:
-        keys = {"class": '{"distortion_class": ', "severity": ', "severity": ', "region": ', "bbox_2d": '}
         ends = [i for i, token in enumerate(true) if self.tokenizer.decode([token]).startswith((', "', "}"))]
-        for name, key in keys.items():
-            if (token := self.tokenizer.convert_tokens_to_ids(key)) in true:
-                start = true.index(token) + 1
+        for name, key in self.fields.keys.items():
+            if name != "rating" and key in true:
+                start = true.index(key) + 1
                 end = min((i for i in ends if i > start), default=len(true))
                 yield name, float(said[start:end] == true[start:end])
-        start = true.index(self.tokenizer.convert_tokens_to_ids(', "rating": ')) + 1
+        start = self.fields.rating_place(true)
         try:
             yield (
                 "rating_error",
@@ -69,10 +105,12 @@ class Packer:
         x = x.expand(-1, -1, -1, -1, -1, -1, processor.temporal_patch_size, -1, -1)
         return x.reshape(len(pixels) * rows * rows, -1)
 
-    def _forward(self, batch: LookBatch, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits (answer tokens, vocabulary) and their labels, in the order of the batch."""
+    def _answers(self, batch: LookBatch) -> list[list[int]]:
+        return [self._ids(f"{answer}<|im_end|>") for _, answer in batch.texts]
+
+    def _forward(self, batch: LookBatch, answers: list[list[int]], device: torch.device) -> torch.Tensor:
+        """Logits (answer tokens, vocabulary) in the order of the batch, each before the token that it foretells."""
         prompts = [self._ids(f"{self.prefix}{q}<|im_end|>\n<|im_start|>assistant\n") for q, _ in batch.texts]
-        answers = [self._ids(f"{a}<|im_end|>") for _, a in batch.texts]
         length = max(len(p) + len(a) for p, a in zip(prompts, answers, strict=True))
         # Padding lies on the right, where a causal model never looks back at it, so no mask is needed.
         ids = torch.full((len(prompts), length), self.tokenizer.pad_token_id)
@@ -88,8 +126,7 @@ class Packer:
             position_ids=self.positions[:, :, :length].expand(-1, len(prompts), -1).to(device),
             use_cache=False,
         ).last_hidden_state
-        labels = ids.roll(-1, dims=1)[learn]
-        return self.model.lm_head(hidden[learn.to(device)]), labels.to(device)
+        return self.model.lm_head(hidden[learn.to(device)])
 
     def _positions(self, length: int) -> torch.Tensor:
         """M-RoPE positions (3, 1, length): they depend on the common prefix alone."""

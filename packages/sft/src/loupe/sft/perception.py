@@ -53,6 +53,8 @@ class PerceptionConfig:
     """Decoupled weight decay."""
     evaluate_every: int = 500
     """Steps between two evaluations on `val`."""
+    own_share: float = 0.5
+    """Share of the answers whose fields are the model's own, with the truth taught behind them (ours)."""
     jpeg_share: float = 0.3
     """Share of the images that are seen as a JPEG file of good quality would show them."""
     device: str = "auto"
@@ -119,7 +121,12 @@ class PerceptionTrainer:
         began = time.monotonic()
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.learning_rate * _schedule(number - 1, self.config.steps)
-        loss = self.packer.loss(self._batch(number, self.config.batch), self.device)
+        loss = self.packer.loss(
+            self._batch(number, self.config.batch),
+            self.device,
+            own_share=self.config.own_share,
+            rng=np.random.default_rng([self.config.seed, number, 1]),
+        )
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
