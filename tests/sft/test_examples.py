@@ -14,8 +14,8 @@ from loupe.core.model.processors import build_pocket_processor
 from loupe.core.protocol import Protocol, load_protocol
 from loupe.core.records import WHOLE, Learn, Rationale, RationaleTurn
 from loupe.data.store import load_samples
-from loupe.sft.answer_fields import IGNORED
 from loupe.sft.examples import ExampleCollator, Examples, load_examples
+from loupe.sft.labels import IGNORED
 from loupe.zoom.inputs import loop_inputs
 from loupe.zoom.look import Look
 from loupe.zoom.loop import play

@@ -1,26 +1,29 @@
 """What the agent said itself stays, the truth is taught behind it, and nothing but the truth carries loss."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from loupe.core.answer import answer_of, parse, render
-from loupe.core.errors import DataError
+from loupe.core.errors import DataError, LoupeError
 from loupe.core.files import read_jsonl
 from loupe.core.model.encode import ChatEncoder
 from loupe.core.model.processors import build_pocket_processor
 from loupe.core.policy import Conversation
 from loupe.core.protocol import load_protocol
-from loupe.core.records import Learn, Rationale, Sample
+from loupe.core.records import WHOLE, Learn, Rationale, RationaleTurn, Sample
 from loupe.data.degrade import REGIONS
 from loupe.data.evidence import overlap
 from loupe.data.store import load_samples
-from loupe.sft.answer_fields import IGNORED
 from loupe.sft.config import SftConfig
-from loupe.sft.examples import ExampleCollator, load_examples
-from loupe.sft.own_words import FILE, load_own_words, own_rationales, play_own_words
+from loupe.sft.examples import ExampleCollator, _learned_of, load_examples, with_own_words
+from loupe.sft.labels import IGNORED
+from loupe.sft.own_words import own_rationales, own_words
+from loupe.sft.train import run_sft
 from loupe.zoom.scripted import ScriptedPolicy
 
 Make = Callable[..., SftConfig]
@@ -52,18 +55,23 @@ def made(synthetic_folder: Path, samples: list[Sample]) -> list[tuple[Sample, Ra
     return pairs
 
 
-def test_the_words_are_the_agents_and_the_rating_is_the_true_one(made: list[tuple[Sample, Rationale]]) -> None:
+def test_what_was_said_stays_but_for_the_last_rating_which_is_the_true_one(
+    made: list[tuple[Sample, Rationale]],
+) -> None:
     for sample, rationale in made:
-        for turn in rationale.turns:
-            answer = parse(turn.text)
+        *before, last = rationale.turns
+        for turn in before:
+            assert turn.learn is Learn.NOTHING
+            assert parse(turn.text).rating == 2.2
+        if last.learn is Learn.RATING:
+            answer = parse(last.text)
             assert answer.rating == round(sample.rating, 1)
-            if turn.learn is Learn.RATING:
-                assert (answer.think, answer.distortion_class, answer.severity) == ("I see noise.", "noise", "slight")
-            else:
-                assert turn.learn is Learn.WORDS
+            assert (answer.think, answer.distortion_class, answer.severity) == ("I see noise.", "noise", "slight")
+        else:
+            assert last.learn is Learn.WORDS
 
 
-def test_an_ideal_second_look_follows_half_of_the_crops_that_show_the_damage(
+def test_an_ideal_last_look_follows_half_of_the_crops_that_show_the_damage(
     made: list[tuple[Sample, Rationale]],
 ) -> None:
     zoomed = [(sample, item) for sample, item in made if len(item.turns) == 2]
@@ -74,7 +82,11 @@ def test_an_ideal_second_look_follows_half_of_the_crops_that_show_the_damage(
     for sample, rationale in ideal:
         assert (sample, rationale) in shown
         assert rationale.turns[1].view == REGIONS[0]
-        assert parse(rationale.turns[1].text).distortion_class == sample.degradation.distortion_class
+        answer = parse(rationale.turns[1].text)
+        assert answer.distortion_class == sample.degradation.distortion_class
+        # It compares with what the agent had said before, not with the truth.
+        assert ("better" in answer.think) == (sample.rating - 2.2 > 0.25)
+        assert ("worse" in answer.think) == (sample.rating - 2.2 < -0.25)
 
 
 def test_a_quarter_is_played_without_zooming(made: list[tuple[Sample, Rationale]]) -> None:
@@ -88,18 +100,25 @@ def test_an_episode_without_a_rating_teaches_nothing(synthetic_folder: Path, sam
     assert list(rows) == [None] * len(samples)
 
 
-def test_an_image_whose_damage_nobody_knows_is_refused(synthetic_folder: Path, samples: list[Sample]) -> None:
-    row = {**samples[0].to_json(), "degradation": None}
+def test_an_image_whose_damage_nobody_knows_is_refused_before_anything_is_played(
+    tmp_path: Path, synthetic_folder: Path, small_run: Make
+) -> None:
+    shutil.copytree(synthetic_folder, tmp_path / "data")
+    path = tmp_path / "data" / "train.jsonl"
+    rows = [{**row, "degradation": None} for row in read_jsonl(path)]
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    policy = ScriptedPolicy(guess)
+    config = small_run(tmp_path / "run", data=str(tmp_path / "data"), own_words=3)
     with pytest.raises(DataError, match="nobody knows its degradation"):
-        list(own_rationales(ScriptedPolicy(guess), synthetic_folder, [Sample.from_json(row)], PROTOCOL, seed=0))
+        own_words(config, lambda: policy, PROTOCOL)
+    assert policy.calls == 0
 
 
 def test_only_the_rating_carries_loss_behind_own_words_and_all_else_in_written_ones(
     synthetic_folder: Path, made: list[tuple[Sample, Rationale]]
 ) -> None:
     encoder = ChatEncoder(build_pocket_processor())
-    own = [rationale for _, rationale in made[:20]]
-    examples = load_examples(synthetic_folder, PROTOCOL, limit=8, own=own)
+    examples = with_own_words(load_examples(synthetic_folder, PROTOCOL, limit=8), made[:20])
     assert len(examples) == 28
     collate = ExampleCollator(examples, encoder)
     seen = set()
@@ -120,31 +139,61 @@ def test_only_the_rating_carries_loss_behind_own_words_and_all_else_in_written_o
     assert seen == {Learn.RATING, Learn.WORDS, Learn.NOTHING}
 
 
-def test_own_words_are_written_once_and_a_broken_off_run_goes_on_behind_them(
-    tmp_path: Path, small_run: Make, capsys: pytest.CaptureFixture[str]
-) -> None:
-    # A blank model never gives a rating: rows are there, for the images are done, and none is of use.
-    config = small_run(tmp_path / "run", own_words=6, own_temperature=1.0)
+class Split:
+    """A tokenizer with a token a character, as far as the collator looks."""
+
+    def __call__(self, text: str, **_: object) -> SimpleNamespace:
+        places = range(len(text))
+        return SimpleNamespace(input_ids=list(places), offset_mapping=[(place, place + 1) for place in places])
+
+
+@pytest.mark.parametrize("text", ['<answer>{"rating": 3.75, "tool": "final"}</answer>', '{"rating":4}'])
+def test_a_rating_of_several_tokens_is_learnt_whole(text: str) -> None:
+    encoder = SimpleNamespace(tokenizer=Split(), reply_ids=lambda text: (*range(len(text)), -1))
+    marks = {kind: _learned_of(RationaleTurn(WHOLE, text, kind), encoder) for kind in (Learn.RATING, Learn.WORDS)}
+    number = "3.75" if "3.75" in text else "4"
+    assert "".join(letter for letter, mark in zip(text, marks[Learn.RATING], strict=False) if mark) == number
+    assert marks[Learn.WORDS] == [not mark for mark in marks[Learn.RATING]]
+
+
+def test_images_that_were_played_are_not_played_again(tmp_path: Path, small_run: Make) -> None:
+    config = small_run(tmp_path / "run", own_words=6)
+    Path(config.out).mkdir()
     counted: list[tuple[int, int]] = []
-    play_own_words(config, progress=lambda done, total: counted.append((done, total)))
+    first = own_words(config, lambda: ScriptedPolicy(guess), PROTOCOL, progress=lambda *step: counted.append(step))
     assert counted == [(6, 6)]
-    path = tmp_path / "run" / FILE
+    assert len({sample.id for sample, _ in first}) == 6
+    (path,) = Path(config.out).glob("own_words-*.jsonl")
     whole = path.read_text()
-    assert len(read_jsonl(path)) == 6
-    with pytest.raises(DataError, match=r"no episode of .* gave a rating"):
-        load_own_words(config)
     path.write_text("".join(f"{line}\n" for line in whole.splitlines()[:4]))
-    config.resume = True
-    play_own_words(config)
+    policy = ScriptedPolicy(guess)
+    assert own_words(config, lambda: policy, PROTOCOL) == first
+    assert {conversation.key for call in policy.seen for conversation in call} == {row[0].id for row in first[4:]}
     assert path.read_text() == whole
-    path.write_text(json.dumps({"stale": 1}) + "\n")
-    config.resume = False
-    play_own_words(config)
-    assert path.read_text() == whole
+    assert own_words(config, lambda: pytest.fail("all are there"), PROTOCOL) == first
 
 
-def test_without_own_words_nothing_is_played(tmp_path: Path, small_run: Make) -> None:
-    config = small_run(tmp_path / "run")
-    play_own_words(config)
-    assert load_own_words(config) == []
-    assert not (tmp_path / "run").exists()
+def test_another_number_of_processes_goes_on_with_the_same_images(tmp_path: Path, small_run: Make) -> None:
+    config = small_run(tmp_path / "run", own_words=6)
+    Path(config.out).mkdir()
+    first = own_words(config, lambda: ScriptedPolicy(guess), PROTOCOL)
+    (path,) = Path(config.out).glob("own_words-*.jsonl")
+    lines = path.read_text().splitlines()
+    path.write_text("".join(f"{line}\n" for line in lines[1::2]))
+    path.with_name("own_words-7.jsonl").write_text("".join(f"{line}\n" for line in lines[::2]))
+    assert own_words(config, lambda: pytest.fail("all are there"), PROTOCOL) == first
+
+
+@pytest.mark.parametrize(("images", "reason"), [(-1, "wanted 0 or more"), (4, r"no episode of .* gave a rating")])
+def test_own_words_that_cannot_be_had_are_refused(tmp_path: Path, small_run: Make, images: int, reason: str) -> None:
+    # The blank model of a small run says nothing that could be read.
+    with pytest.raises(LoupeError, match=reason):
+        run_sft(small_run(tmp_path / "run", own_words=images, own_temperature=1.0))
+
+
+def test_a_run_learns_from_own_words(tmp_path: Path, small_run: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("loupe.sft.train.LocalPolicy", lambda *_, **__: ScriptedPolicy(guess))
+    played: list[tuple[int, int]] = []
+    folder = run_sft(small_run(tmp_path / "run", own_words=6), playing=lambda *step: played.append(step))
+    assert played == [(6, 6)]
+    assert (folder / "model.safetensors").is_file()

@@ -13,7 +13,7 @@ from loupe.core.model.encode import ChatEncoder
 from loupe.core.model.pocket import build_pocket
 from loupe.core.model.processors import build_pocket_processor
 from loupe.core.policy import Conversation, Reply, UserTurn
-from loupe.sft.answer_fields import IGNORED
+from loupe.sft.labels import IGNORED
 from loupe.sft.looks import LookBatch
 from loupe.sft.packing import Packer
 
@@ -84,10 +84,7 @@ def test_a_look_does_not_depend_on_its_neighbours(packer: Packer, looks: LookBat
 
 def spoken(packer: Packer, looks: LookBatch, own_share: float) -> tuple[list[list[int]], list[list[int]]]:
     """Ids and labels after the model has spoken."""
-    answers = packer._answers(looks)
-    labels = [list(answer) for answer in answers]
-    packer._speak(looks, answers, labels, own_share=own_share, rng=np.random.default_rng(3), device=CPU)
-    return answers, labels
+    return packer._spoken(looks, own_share=own_share, rng=np.random.default_rng(3), device=CPU)
 
 
 def test_without_own_answers_all_is_learnt_but_the_ratings(packer: Packer, looks: LookBatch) -> None:
@@ -108,6 +105,26 @@ def test_own_answers_are_what_each_look_alone_would_have_said(packer: Packer, lo
         with torch.no_grad():
             beliefs = packer._forward(alone, [true], CPU).numpy()
         assert (answers[row], labels[row]) == packer.fields.own(true, beliefs, rng)
+
+
+def test_what_has_no_fields_and_what_is_not_drawn_stays_as_it_is(packer: Packer, looks: LookBatch) -> None:
+    sentence = ("Say what is wrong.", "I see noise everywhere; it is slight.")
+    mixed = LookBatch(np.concatenate([looks.pixels, looks.pixels])[:5], [sentence, *looks.texts, sentence])
+    true = packer._answers(mixed)
+    rng = np.random.default_rng(0)
+    drawn = [row for row in (1, 2, 3) if np.random.default_rng(0).random(3)[row - 1] < 0.5]
+    assert len(drawn) in (1, 2)
+    answers, labels = packer._spoken(mixed, own_share=0.5, rng=rng, device=CPU)
+    for row, answer in enumerate(true):
+        if row in (0, 4):
+            assert answers[row] == labels[row] == answer
+        elif row not in drawn:
+            assert answers[row] == answer
+            assert [place for place, label in enumerate(labels[row]) if label == IGNORED] == [
+                packer.fields.rating_place(answer)
+            ]
+        else:
+            assert labels[row][packer.fields.rating_place(answers[row])] == answer[packer.fields.rating_place(answer)]
 
 
 def test_the_loss_of_own_answers_leaves_out_what_has_no_label(packer: Packer, looks: LookBatch) -> None:

@@ -16,7 +16,7 @@ from loupe.core import numbers
 from loupe.core.files import read_json, read_jsonl, write_text_atomic
 from loupe.core.runs import CONFIG, ENVIRONMENT, METRICS
 
-STAGES = {"base": "perception", "sft": "SFT on grounded rationales", "grpo": "SFT, and GRPO on its own episodes"}
+STAGES = {"base": "perception", "sft": "SFT on grounded rationales", "grpo": "SFT, SFT on its own words, and GRPO"}
 """What a checkpoint has been through, by the name of its last stage."""
 
 

@@ -12,11 +12,12 @@ def pocket(
         Path | None, typer.Option(help="Also copy both checkpoints into this folder, each with its card.")
     ] = None,
     photos: Annotated[
-        Path | None, typer.Option(help="Folder of photographs to learn from beside dead leaves.", exists=True)
+        Path | None,
+        typer.Option(help="Folder of photographs to learn from beside dead leaves.", exists=True, file_okay=False),
     ] = None,
     until: Annotated[str, typer.Option(help="Stop after this stage: base, agent or figures.")] = "figures",
 ) -> None:
-    """Make pocket-base and pocket-agent from zero: perception, SFT, GRPO, and the figures of their cards.
+    """Make pocket-base and pocket-agent from zero: perception, SFT twice, GRPO, and the figures of their cards.
 
     Takes hours on two cores; it uses a GPU where there is one. An interrupted run goes on where it stopped.
 

@@ -43,11 +43,14 @@ class Recipe:
 
     def sft(self, name: str) -> Path:
         """An SFT stage."""
-        from loupe.cli.sft import train
+        from loupe.cli.screen import progress_bar
         from loupe.sft.config import SftConfig
+        from loupe.sft.train import run_sft
 
         settings = load_config(SftConfig, *self._sources(name, "resume=true"))
-        return self._done("SFT", train(settings))
+        with progress_bar("images in its own words") as play, progress_bar("SFT steps") as step:
+            folder = run_sft(settings, progress=step, playing=play)
+        return self._done("SFT", folder)
 
     def grpo(self, name: str) -> Path:
         """The GRPO stage."""

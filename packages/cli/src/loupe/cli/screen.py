@@ -43,7 +43,7 @@ def remark(line: str) -> None:
 
 @contextmanager
 def progress_bar(what: str) -> Generator[Step]:
-    """A bar on stderr that appears where the work inside has taken more than two seconds, and goes when it ends."""
+    """A bar on stderr that appears where the work inside has taken more than two seconds, and goes when all is done."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -56,6 +56,8 @@ def progress_bar(what: str) -> Generator[Step]:
         if not shown and done < total and time.monotonic() - began > PATIENCE:
             bar.start()
             shown = True
+        elif shown and done >= total:
+            bar.stop()
 
     try:
         yield step

@@ -186,7 +186,7 @@ def _turn(row: dict[str, Any]) -> Turn:
 
 
 def _rationale_turn(row: dict[str, Any]) -> RationaleTurn:
-    return RationaleTurn(**{**_with_box(row, "view"), "learn": Learn(row["learn"])})
+    return RationaleTurn(**{**_with_box(row, "view"), "learn": Learn(row.get("learn", Learn.ALL))})
 
 
 def _with_box(row: dict[str, Any], key: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The fields of a bare answer as tokens: where they stand, and what an agent would have said there itself.
 
 What follows a field is learnt behind what was said, so an agent that only ever reads true fields is not prepared for
-its own. Drawing the fields from its beliefs in one pass is scheduled sampling (Bengio et al. 2015) in parallel.
+its own. Drawing class and severity from its beliefs in one pass is scheduled sampling (Bengio et al. 2015) in parallel.
 """
 
 from typing import Any
@@ -11,11 +11,10 @@ import numpy.typing as npt
 
 from loupe.core.records import DISTORTION_CLASSES, SEVERITIES, WHOLE, Box
 from loupe.data.degrade import REGIONS
+from loupe.sft.labels import IGNORED
 
-IGNORED = -100
-"""Label of a token without loss, as torch's cross-entropy has it."""
 RIGHT_BOX_SHARE = 0.8
-"""Share of own answers that name the true region, where there is one (ours; about what a trained base names)."""
+"""Share of own answers that keep the true region, where there is one; the others name any (ours)."""
 
 
 class AnswerFields:
@@ -48,10 +47,11 @@ class AnswerFields:
     def own(
         self, ids: list[int], beliefs: npt.NDArray[np.float32], rng: np.random.Generator
     ) -> tuple[list[int], list[int]]:
-        """(ids, labels) of the answer with class, severity and region as the agent would have said them.
+        """(ids, labels) of the answer with class and severity as the agent would have said them, at times another region.
 
-        beliefs (len(ids), vocabulary): logits of each id given the true ones before. Labels are the truth, and IGNORED
-        where what was said leaves no place for it: severity and region, where it took damage for none or none for some.
+        beliefs (len(ids), vocabulary): logits of each id given the true ones before, so a severity is drawn as if the
+        true class had been said. Labels are the truth, and IGNORED where what was said leaves no place for it: severity
+        and region, where it took damage for none or none for some; a region behind its first wrong number.
         """
         place = {name: ids.index(key) + 1 for name, key in self.keys.items() if key in ids}
         said_class = _draw(self.classes, beliefs[place["class"]], rng)
@@ -66,7 +66,8 @@ class AnswerFields:
             other = [self.null] if clean else self.boxes[rng.integers(len(self.boxes))]
             box = true_box if keep else other
             said += [self.keys["region"], *box]
-            labels += [self.keys["region"], *(true_box if clean == truly_clean else [IGNORED] * len(box))]
+            labels.append(self.keys["region"])
+            labels += _until_wrong(true_box, box) if clean == truly_clean else [IGNORED] * len(box)
         rest = ids[place["rating"] - 1 :]
         return [*said, *rest], [*labels, *rest]
 
@@ -75,6 +76,12 @@ class AnswerFields:
 
     def _box(self, box: Box) -> list[int]:
         return self.tokenizer(str(list(box)), add_special_tokens=False).input_ids
+
+
+def _until_wrong(true: list[int], said: list[int]) -> list[int]:
+    """The true ids up to the first one that was said wrongly: what follows it could make a region inside out."""
+    wrong = next((place for place, pair in enumerate(zip(true, said, strict=True)) if pair[0] != pair[1]), len(true))
+    return [*true[: wrong + 1], *[IGNORED] * (len(true) - wrong - 1)]
 
 
 def _draw(options: list[int], logits: npt.NDArray[np.float32], rng: np.random.Generator) -> int:

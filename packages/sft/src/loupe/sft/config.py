@@ -19,7 +19,7 @@ class SftConfig:
     protocol: str = "zoom-brief"
     """Protocol by name, or the path of a YAML file; rollouts and evaluation must use the same one."""
     limit: int = 0
-    """Rationales to train on; 0 takes all."""
+    """Written rationales to train on, drawn from all; 0 takes all."""
     own_words: int = 0
     """Training images that the model judges first, to learn from its own words too; 0 for none."""
     own_temperature: float = 0.7

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from loupe.core.errors import DataError
@@ -20,10 +21,10 @@ from loupe.core.policy import Conversation, Reply, UserTurn
 from loupe.core.protocol import Protocol
 from loupe.core.records import WHOLE, Learn, Rationale, RationaleTurn, Sample
 from loupe.data.store import load_rationales, load_samples
-from loupe.sft.answer_fields import IGNORED
+from loupe.sft.labels import IGNORED
 from loupe.zoom.crop import DEFAULT_POLICY, crop
 
-_RATING = re.compile(r'"rating": ([0-9.]+)')
+_RATING = re.compile(r'"rating"\s*:\s*([0-9.]+)')
 
 
 @dataclass(frozen=True)
@@ -54,21 +55,17 @@ class Examples:
         return self.protocol.final_question if turn + 1 == self.protocol.max_rounds else self.protocol.crop_question
 
 
-def load_examples(
-    folder: Path, protocol: Protocol, *, split: str = "train", limit: int = 0, own: Sequence[Rationale] = ()
-) -> Examples:
-    """Examples of a split: its written rationales, the first `limit` of them where that is not 0, and those in `own`.
-
-    Where there are own words, ratings are learnt behind them alone, for a rating that follows a true statement says
-    nothing about one that follows a guess.
+def load_examples(folder: Path, protocol: Protocol, *, split: str = "train", limit: int = 0) -> Examples:
+    """Examples of a split: its written rationales, `limit` of them where that is not 0.
 
     Raises MissingFileError, and DataError where a rationale names no image or takes more looks than the protocol has.
     """
     samples = {sample.id: sample for sample in load_samples(folder, split)}
     rationales = load_rationales(folder, split)
-    rationales = rationales[:limit] if limit else rationales
-    if own:
-        rationales = [*map(_without_ratings, rationales), *own]
+    if limit:
+        # Drawn, for the file goes by pristine image; the same ones every time.
+        drawn = np.random.default_rng(0).permutation(len(rationales))[:limit]
+        rationales = [rationales[place] for place in sorted(drawn.tolist())]
     if strangers := [item.sample_id for item in rationales if item.sample_id not in samples]:
         raise DataError(f"{folder}: {len(strangers)} rationales name no image of {split}.jsonl, first {strangers[0]!r}")
     if (longest := max((len(item.turns) for item in rationales), default=0)) > protocol.max_rounds:
@@ -76,7 +73,16 @@ def load_examples(
     return Examples(folder, protocol, [(samples[item.sample_id], item) for item in rationales])
 
 
-def _without_ratings(rationale: Rationale) -> Rationale:
+def with_own_words(examples: Examples, own: Sequence[tuple[Sample, Rationale]]) -> Examples:
+    """Written rationales and own words together, the ratings learnt behind own words alone.
+
+    A rating that follows a true statement says nothing about one that follows a guess.
+    """
+    written = [(sample, _without_rating(rationale)) for sample, rationale in examples.rows]
+    return replace(examples, rows=[*written, *own])
+
+
+def _without_rating(rationale: Rationale) -> Rationale:
     turns = (replace(turn, learn=Learn.WORDS) if turn.learn is Learn.ALL else turn for turn in rationale.turns)
     return replace(rationale, turns=tuple(turns))
 
@@ -107,11 +113,16 @@ def learned(encoded: Encoded, rationale: Rationale, encoder: ChatEncoder) -> lis
     return [wrote and next(said) for wrote in encoded.wrote]
 
 
+def rating_span(text: str) -> tuple[int, int] | None:
+    """Where the number of the last rating stands in a reply; None where there is none."""
+    return max((match.span(1) for match in _RATING.finditer(text)), default=None)
+
+
 def _learned_of(turn: RationaleTurn, encoder: ChatEncoder) -> list[bool]:
     """The same for the tokens of one reply, its end included."""
     if turn.learn in (Learn.ALL, Learn.NOTHING):
         return [turn.learn is Learn.ALL] * len(encoder.reply_ids(turn.text))
-    start, end = max((match.span(1) for match in _RATING.finditer(turn.text)), default=(0, 0))
+    start, end = rating_span(turn.text) or (0, 0)
     spans = encoder.tokenizer(turn.text, add_special_tokens=False, return_offsets_mapping=True).offset_mapping
     rating = [first < end and last > start for first, last in spans]
     return [*rating, False] if turn.learn is Learn.RATING else [*(not mark for mark in rating), True]

@@ -9,7 +9,8 @@ import torch
 from torch.nn import functional as F
 
 from loupe.core.model.processors import POCKET_SIDE
-from loupe.sft.answer_fields import IGNORED, AnswerFields
+from loupe.sft.answer_fields import AnswerFields
+from loupe.sft.labels import IGNORED
 from loupe.sft.looks import LookBatch
 
 
@@ -32,35 +33,29 @@ class Packer:
     ) -> torch.Tensor:
         """Mean cross-entropy over the answer tokens.
 
-        With `rng`, a share `own_share` of the answers are the model's own: their fields are drawn from what it believes
-        (from its beliefs given the true fields before, which takes one pass), and the truth is the label behind them.
-        Ratings are then learnt there alone, for a rating that follows true fields learns to believe them.
+        With `rng`, a share `own_share` of the answers with fields are the model's own (see `AnswerFields.own`), and the
+        truth is the label behind what was said. The other ones carry no loss on their ratings, for a rating that follows
+        true fields learns to believe them.
         """
-        answers = self._answers(batch)
-        labels = [list(answer) for answer in answers]
+        answers = labels = self._answers(batch)
         if rng is not None and own_share:
-            self._speak(batch, answers, labels, own_share=own_share, rng=rng, device=device)
+            answers, labels = self._spoken(batch, own_share=own_share, rng=rng, device=device)
         flat = torch.tensor([label for row in labels for label in row]).to(device)
         return F.cross_entropy(self._forward(batch, answers, device), flat, ignore_index=IGNORED)
 
     @torch.no_grad()
-    def _speak(
-        self,
-        batch: LookBatch,
-        answers: list[list[int]],
-        labels: list[list[int]],
-        *,
-        own_share: float,
-        rng: np.random.Generator,
-        device: torch.device,
-    ) -> None:
-        """Change answers into the model's own, and labels to what is to be learnt, in place."""
+    def _spoken(
+        self, batch: LookBatch, *, own_share: float, rng: np.random.Generator, device: torch.device
+    ) -> tuple[list[list[int]], list[list[int]]]:
+        """(answers, labels) of the batch, a share of the answers in the model's own words."""
+        answers = self._answers(batch)
+        labels = [list(answer) for answer in answers]
         fielded = [row for row, answer in enumerate(answers) if self.fields.has(answer)]
         chosen = [row for row in fielded if rng.random() < own_share]
         for row in set(fielded) - set(chosen):
             labels[row][self.fields.rating_place(answers[row])] = IGNORED
         if not chosen:
-            return
+            return answers, labels
         part = LookBatch(batch.pixels[chosen], [batch.texts[row] for row in chosen])
         logits = self._forward(part, [answers[row] for row in chosen], device).float().cpu().numpy()
         place = 0
@@ -68,6 +63,7 @@ class Packer:
             beliefs = logits[place : place + len(answers[row])]
             place += len(answers[row])
             answers[row], labels[row] = self.fields.own(answers[row], beliefs, rng)
+        return answers, labels
 
     def field_hits(self, batch: LookBatch, device: torch.device) -> Iterator[tuple[str, float]]:
         """(field, 1.0 or 0.0) for each answer's class and severity and region, and (rating_error, points)."""

@@ -4,6 +4,7 @@ TRL gets rows that hold nothing but a number and a collator that makes everythin
 token by token), while the optimisation, precision, distribution over processes and checkpoints are the library's.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,8 @@ from loupe.core.protocol import load_protocol
 from loupe.core.runs import open_run
 from loupe.data.store import load_samples
 from loupe.sft.config import SftConfig
-from loupe.sft.examples import ExampleCollator, load_examples
-from loupe.sft.own_words import load_own_words
+from loupe.sft.examples import ExampleCollator, load_examples, with_own_words
+from loupe.sft.own_words import own_words
 from loupe.zoom.inputs import loop_inputs
 from loupe.zoom.probe import episode_probe
 
@@ -52,15 +53,15 @@ class RationaleTrainer(Resuming, SFTTrainer):
     """TRL's SFTTrainer that goes on from a checkpoint with the weights of that checkpoint."""
 
 
-def run_sft(config: SftConfig, *, progress: Progress | None = None) -> Path:
-    """Train and write `<out>/model`; returns that folder. `progress(done, total)` counts steps.
+def run_sft(config: SftConfig, *, progress: Progress | None = None, playing: Progress | None = None) -> Path:
+    """Train and write `<out>/model`; returns that folder.
 
-    Where the configuration asks for own words, `play_own_words` must have been called before. Raises LoupeError for
-    what a user can mend.
+    `progress(done, total)` counts steps, and before them `playing(done, total)` the images that the model judges in its
+    own words. Raises LoupeError for what a user can mend.
     """
     out, data = Path(config.out), Path(config.data)
     protocol = load_protocol(config.protocol)
-    examples = load_examples(data, protocol, limit=config.limit, own=load_own_words(config))
+    examples = load_examples(data, protocol, limit=config.limit)
     if not len(examples):
         raise ConfigError(f"{data} has no rationales to learn from; make them with `loupe data synth`")
     with quiet_libraries():
@@ -68,6 +69,10 @@ def run_sft(config: SftConfig, *, progress: Progress | None = None) -> Path:
     set_seed(config.seed)
     model, processor = load_model(config.model, train=True)
     run = open_run(out, config, data=[data / "manifest.json"], start=config.model.path, resume=config.resume)
+    if config.own_words:
+        limits = {"max_new_tokens": protocol.max_new_tokens, "temperature": config.own_temperature}
+        player = partial(LocalPolicy, model, processor, **limits)
+        examples = with_own_words(examples, own_words(config, player, protocol, progress=playing))
     watched = loop_inputs(data, load_samples(data, "val")[: config.probe_images])
     probe = episode_probe(
         watched, protocol, lambda trained: LocalPolicy(trained, processor, max_new_tokens=protocol.max_new_tokens)
