@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.t
 TORCH := $(shell grep '^torch==' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint format data sft grpo evaluate assess report pocket clean
+.PHONY: help install demo test check lint format data sft own grpo evaluate assess report pocket clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ data: $(STAMP) ## Make the labelled images of the pocket recipe
 
 sft: $(STAMP) ## Train on grounded rationales
 	$(BIN)/loupe sft --config configs/pocket/sft.yaml $(ARGS)
+
+own: $(STAMP) ## Train on, on the agent's own words
+	$(BIN)/loupe sft --config configs/pocket/own.yaml $(ARGS)
 
 grpo: $(STAMP) ## Go on by reinforcement learning
 	$(BIN)/loupe grpo --config configs/pocket/grpo.yaml $(ARGS)

@@ -156,9 +156,13 @@ def test_a_batch_does_not_depend_on_its_neighbours(examples: Examples, encoder: 
         assert torch.equal(together[name][1, -length:], alone[name][0])
 
 
-def test_a_limit_takes_the_first_rationales(synthetic_folder: Path, examples: Examples) -> None:
-    some = load_examples(synthetic_folder, examples.protocol, limit=3)
-    assert some.rows == examples.rows[:3]
+def test_a_limit_draws_rationales_and_the_same_ones_every_time(synthetic_folder: Path, examples: Examples) -> None:
+    some = load_examples(synthetic_folder, examples.protocol, limit=6)
+    assert some.rows == load_examples(synthetic_folder, examples.protocol, limit=6).rows
+    places = [examples.rows.index(row) for row in some.rows]
+    assert len(places) == 6
+    assert places == sorted(set(places))
+    assert places != list(range(6))
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ class AnswerFields:
     def own(
         self, ids: list[int], beliefs: npt.NDArray[np.float32], rng: np.random.Generator
     ) -> tuple[list[int], list[int]]:
-        """(ids, labels) of the answer with class and severity as the agent would have said them, at times another region.
+        """(ids, labels) of the answer with class and severity as the agent would say them, at times another region.
 
         beliefs (len(ids), vocabulary): logits of each id given the true ones before, so a severity is drawn as if the
         true class had been said. Labels are the truth, and IGNORED where what was said leaves no place for it: severity

@@ -106,7 +106,7 @@ def corrected(sample: Sample, episode: Episode, *, zoom_allowed: bool, seed: int
 
 
 def _drawn(data: Path, config: SftConfig) -> list[Sample]:
-    """The training images to play, drawn without repeats. Raises DataError where nobody knows what is wrong with one."""
+    """The training images to play, drawn without repeats. Raises DataError where the damage of one is not known."""
     samples = load_samples(data, "train")
     order = np.random.default_rng([config.seed, 5]).permutation(len(samples))
     drawn = [samples[place] for place in order[: config.own_words]]

@@ -34,8 +34,8 @@ class Packer:
         """Mean cross-entropy over the answer tokens.
 
         With `rng`, a share `own_share` of the answers with fields are the model's own (see `AnswerFields.own`), and the
-        truth is the label behind what was said. The other ones carry no loss on their ratings, for a rating that follows
-        true fields learns to believe them.
+        truth is the label behind what was said. The other ones carry no loss on their ratings, for a rating that
+        follows true fields learns to believe them.
         """
         answers = labels = self._answers(batch)
         if rng is not None and own_share:
