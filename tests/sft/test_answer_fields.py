@@ -97,3 +97,13 @@ def test_classes_are_drawn_as_often_as_they_are_believed() -> None:
 def test_only_answers_have_fields() -> None:
     assert FIELDS.has(ids_of(**TRUE))
     assert not FIELDS.has(TOKENIZER("I see noise everywhere; it is slight.<|im_end|>").input_ids)
+
+
+def test_the_target_of_a_rating_is_a_bell_around_the_true_one() -> None:
+    assert FIELDS.bells.sum(-1).numpy() == pytest.approx(1, abs=1e-5)
+    assert FIELDS.bells.argmax(-1).tolist() == list(range(41))
+    middle = FIELDS.bells[20]
+    assert (middle.numpy() * np.arange(10, 51) / 10).sum() == pytest.approx(3.0, abs=1e-5)
+    # One tenth off is exp(-(0.1 / 0.15)² / 2) of the middle.
+    assert (middle[21] / middle[20]).item() == pytest.approx(np.exp(-2 / 9), abs=1e-5)
+    assert [TOKENIZER.decode([id]) for id in FIELDS.ratings.tolist()[::20]] == ["1.0", "3.0", "5.0"]

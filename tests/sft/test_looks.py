@@ -146,6 +146,58 @@ def test_looks_in_order_show_every_image_once_and_unmirrored() -> None:
     assert {question for batch in batches for question, _ in batch.texts} == {PROTOCOL.no_zoom_question}
 
 
+def test_a_pair_shows_the_image_and_then_the_crop_that_the_guess_names() -> None:
+    batch = draw_looks(marked(), PROTOCOL, 300, rng=np.random.default_rng(7), paired=True)
+    assert [len(talk) for talk in batch.conversations] == [2] * 150
+    assert batch.guesses == frozenset(range(0, 300, 2))
+    for overview, crop in batch.conversations:
+        question, text = batch.texts[overview]
+        assert question == PROTOCOL.question
+        box = answered(text).bbox_2d
+        assert box is not None
+        whole = np.repeat(np.repeat(batch.pixels[overview], 2, axis=0), 2, axis=1)
+        left, top, right, bottom = (round(side * 224) for side in box)
+        assert np.array_equal(whole[top:bottom, left:right], batch.pixels[crop])
+
+
+def test_the_second_answer_of_a_pair_is_about_the_whole_image_whatever_the_crop_shows() -> None:
+    batch = draw_looks(marked(), PROTOCOL, 300, rng=np.random.default_rng(8), paired=True)
+    shown = set()
+    for overview, crop in batch.conversations:
+        question, text = batch.texts[crop]
+        if "<answer>" not in text:
+            continue
+        assert question == PROTOCOL.final_question
+        answer = answered(text)
+        assert answer.bbox_2d == white_box(batch.pixels[overview])
+        # The rating tells which image it is, see `marked`, and that its severity.
+        assert answer.rating is not None
+        assert answer.severity == severity_word(1 + round((answer.rating - 1) * 4) % 5)
+        shown.add(bool(batch.pixels[crop].any()))
+    assert shown == {True, False}
+
+
+def test_a_guess_says_nothing_about_the_image() -> None:
+    batch = draw_looks(marked(), PROTOCOL, 2000, rng=np.random.default_rng(9), paired=True)
+    guesses = [answered(batch.texts[view][1]) for view in sorted(batch.guesses)]
+    # Every image is blurred; one guess in seven says so, one says that nothing is wrong.
+    for name in ("blur", None):
+        assert 1000 / 7 - 45 < sum(guess.distortion_class == name for guess in guesses) < 1000 / 7 + 45
+    ratings = [guess.rating for guess in guesses if guess.rating is not None]
+    assert len(ratings) == 1000
+    assert np.mean(ratings) == pytest.approx(3, abs=0.15)
+
+
+def test_pairs_in_order_show_the_true_region() -> None:
+    views = marked()
+    batches = list(looks_in_order(views, PROTOCOL, "pair", size=4))
+    assert [len(batch.conversations) for batch in batches] == [4, 4, 1]
+    for batch in batches:
+        assert all(batch.pixels[view].all() for view in batch.seconds)
+        again = next(iter(looks_in_order(views, PROTOCOL, "pair", size=4)))
+    assert again.texts == batches[0].texts
+
+
 def test_real_views_can_be_drawn_and_the_same_numbers_draw_the_same(synthetic_folder: Path) -> None:
     views = load_views(synthetic_folder, "train", side=112)
     first, again = (draw_looks(views, PROTOCOL, 16, rng=np.random.default_rng(3)) for _ in range(2))

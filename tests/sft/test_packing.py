@@ -45,6 +45,16 @@ def looks() -> LookBatch:
     return LookBatch(pixels, texts)
 
 
+@pytest.fixture(scope="module")
+def mixed(looks: LookBatch) -> LookBatch:
+    """A pair between two single looks; the pair's overview is answered by a guess."""
+    guess = ("Judge this image. You may crop.", bare({**DAMAGED, "distortion_class": "noise", "rating": 4.1}))
+    verdict = ("The crop. Give the verdict.", bare(DAMAGED))
+    texts = [looks.texts[1], guess, verdict, looks.texts[2]]
+    pixels = np.concatenate([looks.pixels, looks.pixels[:1] // 2])
+    return LookBatch(pixels, texts, frozenset({2}))
+
+
 def test_patches_are_those_of_the_image_processor(packer: Packer, looks: LookBatch) -> None:
     images = [Image.fromarray(pixels) for pixels in looks.pixels]
     made = packer.image_processor(images=images, return_tensors="pt")
@@ -52,26 +62,52 @@ def test_patches_are_those_of_the_image_processor(packer: Packer, looks: LookBat
     torch.testing.assert_close(packer.patches(looks.pixels), made["pixel_values"], rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("batch", ["looks", "mixed"])
 @torch.no_grad()
-def test_packed_log_probs_are_those_of_the_chat_encoder_with_left_padding(packer: Packer, looks: LookBatch) -> None:
+def test_packed_log_probs_are_those_of_the_chat_encoder_with_left_padding(
+    packer: Packer, batch: str, request: pytest.FixtureRequest
+) -> None:
+    looks: LookBatch = request.getfixturevalue(batch)
     encoder = ChatEncoder(build_pocket_processor())
-    rows = [
-        encoder.encode(Conversation("a", "", [UserTurn((Image.fromarray(pixels),), question)], [Reply(answer)]))
-        for pixels, (question, answer) in zip(looks.pixels, looks.texts, strict=True)
-    ]
-    batch = encoder.collate(rows)
-    assert (batch["attention_mask"] == 0).any()
-    log_probs = torch.log_softmax(packer.model(**batch).logits, dim=-1)
+    rows = [encoder.encode(conversation(looks, talk)) for talk in looks.conversations]
+    padded = encoder.collate(rows)
+    assert (padded["attention_mask"] == 0).any()
+    log_probs = torch.log_softmax(packer.model(**padded).logits, dim=-1)
     by_chat = []
     for row, encoded in enumerate(rows):
         places = [place for place, wrote in enumerate(encoded.wrote) if wrote]
-        pad = batch["input_ids"].shape[1] - len(encoded.input_ids)
+        pad = padded["input_ids"].shape[1] - len(encoded.input_ids)
         by_chat += [log_probs[row, pad + place - 1, encoded.input_ids[place]] for place in places]
     answers = packer._answers(looks)
     labels = torch.tensor([id for answer in answers for id in answer])
     packed = torch.log_softmax(packer._forward(looks, answers, CPU), dim=-1).gather(1, labels[:, None])[:, 0]
     torch.testing.assert_close(packed, torch.stack(by_chat), rtol=0, atol=1e-4)
-    assert packer.loss(looks, CPU).item() == pytest.approx(-torch.stack(by_chat).mean().item(), abs=1e-4)
+
+
+def by_hand(packer: Packer, log_probs: torch.Tensor, labels: list[int]) -> float:
+    """Mean loss where a rating's target is the bell around it, and any other target is the label alone."""
+    ratings, losses = packer.fields.ratings.tolist(), []
+    for row, label in zip(log_probs, labels, strict=True):
+        if label in ratings:
+            losses.append(-(packer.fields.bells[ratings.index(label)] * row[ratings]).sum().item())
+        elif label != IGNORED:
+            losses.append(-row[label].item())
+    return float(np.mean(losses))
+
+
+def test_the_loss_is_that_of_what_was_not_guessed(packer: Packer, mixed: LookBatch) -> None:
+    answers = packer._answers(mixed)
+    with torch.no_grad():
+        log_probs = torch.log_softmax(packer._forward(mixed, answers, CPU), dim=-1)
+        loss = packer.loss(mixed, CPU).item()
+    labels = [IGNORED if view in mixed.guesses else id for view, answer in enumerate(answers) for id in answer]
+    assert loss == pytest.approx(by_hand(packer, log_probs, labels), abs=1e-4)
+
+
+def conversation(looks: LookBatch, talk: range) -> Conversation:
+    images = [Image.fromarray(looks.pixels[view]) for view in talk]
+    turns = [UserTurn((image,), looks.texts[view][0]) for image, view in zip(images, talk, strict=True)]
+    return Conversation("a", "", turns, [Reply(looks.texts[view][1]) for view in talk])
 
 
 def test_a_look_does_not_depend_on_its_neighbours(packer: Packer, looks: LookBatch) -> None:
@@ -85,6 +121,14 @@ def test_a_look_does_not_depend_on_its_neighbours(packer: Packer, looks: LookBat
 def spoken(packer: Packer, looks: LookBatch, own_share: float) -> tuple[list[list[int]], list[list[int]]]:
     """Ids and labels after the model has spoken."""
     return packer._spoken(looks, own_share=own_share, rng=np.random.default_rng(3), device=CPU)
+
+
+def test_a_guess_carries_no_loss_and_is_never_spoken(packer: Packer, mixed: LookBatch) -> None:
+    answers, labels = spoken(packer, mixed, 1)
+    assert answers[1] == packer._answers(mixed)[1]
+    assert labels[1] == [IGNORED] * len(answers[1])
+    assert answers[2] != packer._answers(mixed)[2]
+    assert any(label != IGNORED for label in labels[2])
 
 
 def test_without_own_answers_all_is_learnt_but_the_ratings(packer: Packer, looks: LookBatch) -> None:
@@ -133,9 +177,8 @@ def test_the_loss_of_own_answers_leaves_out_what_has_no_label(packer: Packer, lo
         log_probs = torch.log_softmax(packer._forward(looks, answers, CPU), dim=-1)
         got = packer.loss(looks, CPU, own_share=1, rng=np.random.default_rng(3)).item()
     flat = [label for row in labels for label in row]
-    carried = [log_probs[place, label].item() for place, label in enumerate(flat) if label != IGNORED]
-    assert len(carried) < len(flat)
-    assert got == pytest.approx(-np.mean(carried), abs=1e-5)
+    assert IGNORED in flat
+    assert got == pytest.approx(by_hand(packer, log_probs, flat), abs=1e-5)
 
 
 def test_answers_end_with_their_end_token(packer: Packer, looks: LookBatch) -> None:

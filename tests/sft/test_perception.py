@@ -11,6 +11,7 @@ from loupe.core.errors import ConfigError
 from loupe.core.files import read_jsonl
 from loupe.core.model.loading import ModelConfig, load_model
 from loupe.core.model.pocket import PocketSize
+from loupe.sft import perception
 from loupe.sft.perception import PerceptionConfig, PerceptionTrainer, run_perception
 from loupe.sft.views import Views, load_views
 
@@ -104,9 +105,38 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_model(synthetic_folder: Pat
     assert rows[0] == rows[1]
     assert [row["step"] for row in rows[0]] == [2, 4, 6]
     fields = {"class", "severity", "region", "rating_error"}
-    assert set(rows[0][0]) == {"step", "loss", *(f"overview_{name}" for name in fields)} | {
-        f"crop_{name}" for name in fields - {"region"}
-    }
+    wanted = {f"{kind}_{name}" for kind in ("overview", "pair") for name in fields}
+    assert set(rows[0][0]) == {"step", "loss"} | wanted | {f"crop_{name}" for name in fields - {"region"}}
+
+
+def test_two_processes_take_the_steps_of_their_mean_gradient(
+    synthetic_folder: Path, views: Views, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = settings(synthetic_folder, tmp_path)
+    config.steps, config.processes = 3, 2
+    together, _ = load_model(ModelConfig(path=str(run_perception(config)), device="cpu", dtype="float32"))
+
+    # The same by hand: the gradient of the second process is taken first and added to that of the first.
+    by_hand = PerceptionTrainer(settings(), views)
+    by_hand.config.steps = 3
+    parameters = list(by_hand.model.parameters())
+    number = 0
+
+    def mean_with_the_other(_: object) -> None:
+        mine = [parameter.grad.clone() for parameter in parameters]
+        monkeypatch.setattr(perception, "rank", lambda: 1)
+        rng = np.random.default_rng([0, number, 1, 1])
+        by_hand.optimizer.zero_grad()
+        by_hand.packer.loss(by_hand._batch(number, 4), by_hand.device, own_share=0.5, rng=rng).backward()
+        monkeypatch.setattr(perception, "rank", lambda: 0)
+        for parameter, gradient in zip(parameters, mine, strict=True):
+            parameter.grad = (parameter.grad + gradient) / 2
+
+    monkeypatch.setattr(perception, "average_gradients", mean_with_the_other)
+    for number in range(1, 4):
+        by_hand.step(number)
+    for mine, its in zip(parameters, together.parameters(), strict=True):
+        torch.testing.assert_close(mine.data, its.data, rtol=0, atol=1e-5)
 
 
 def test_a_run_leaves_a_model_that_loads(synthetic_folder: Path, tmp_path: Path) -> None:

@@ -186,7 +186,9 @@ def _turn(row: dict[str, Any]) -> Turn:
 
 
 def _rationale_turn(row: dict[str, Any]) -> RationaleTurn:
-    return RationaleTurn(**{**_with_box(row, "view"), "learn": Learn(row.get("learn", Learn.ALL))})
+    fields = _with_box(row, "view")
+    fields["learn"] = Learn(row.get("learn", Learn.ALL))
+    return RationaleTurn(**fields)
 
 
 def _with_box(row: dict[str, Any], key: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from loupe.core.records import DISTORTION_CLASSES, SEVERITIES, WHOLE, Box
 from loupe.data.degrade import REGIONS
@@ -15,6 +16,10 @@ from loupe.sft.labels import IGNORED
 
 RIGHT_BOX_SHARE = 0.8
 """Share of own answers that keep the true region, where there is one; the others name any (ours)."""
+
+
+BELL = 0.15
+"""Standard deviation in rating points of the target of a rating: to be off by a tenth is no error of its own (ours)."""
 
 
 class AnswerFields:
@@ -35,6 +40,12 @@ class AnswerFields:
         self.classes = [*self._words(DISTORTION_CLASSES), self.null]
         self.severities = self._words(SEVERITIES)
         self.boxes = [self._box(box) for box in (*REGIONS, WHOLE)]
+
+        values = torch.arange(10, 51) / 10
+        self.ratings = torch.tensor(tokenizer.convert_tokens_to_ids([f"{value:.1f}" for value in values.tolist()]))
+        """Ids (R,) of the ratings 1.0 to 5.0."""
+        self.bells = torch.softmax(-0.5 * ((values[:, None] - values) / BELL) ** 2, dim=-1)
+        """Target over all ratings for each true one (R, R); rows sum to 1."""
 
     def has(self, ids: list[int]) -> bool:
         """Whether these are the ids of an answer with fields."""

@@ -17,6 +17,7 @@ import numpy as np
 import safetensors.torch
 import torch
 
+from loupe.core.errors import ConfigError
 from loupe.core.files import write_bytes_atomic
 from loupe.core.model.fast_vision import speed_up_vision
 from loupe.core.model.loading import ModelConfig, load_model, save_model
@@ -24,6 +25,7 @@ from loupe.core.model.pocket import PocketSize, build_pocket, start_as_energy_ba
 from loupe.core.model.processors import POCKET_SIDE, build_pocket_processor
 from loupe.core.protocol import Protocol, load_protocol
 from loupe.core.runs import open_run
+from loupe.sft.crew import average_gradients, crew, rank
 from loupe.sft.looks import LookBatch, draw_looks, looks_in_order
 from loupe.sft.packing import Packer
 from loupe.sft.views import Views, load_views
@@ -46,7 +48,9 @@ class PerceptionConfig:
     steps: int = 20_000
     """Optimizer steps."""
     batch: int = 16
-    """Views in one step, half overviews and half crops."""
+    """Views in one step of one process."""
+    processes: int = 1
+    """Processes that train together on a CPU, each with the images and a batch of its own; a GPU takes one."""
     learning_rate: float = 4e-4
     """Peak of the cosine schedule; the warm-up takes 1 % of the steps."""
     weight_decay: float = 0.01
@@ -74,26 +78,39 @@ def run_perception(
 
     Raises MissingFileError, DataError for the data, ConfigError where `out` holds another run.
     """
+    if config.processes < 1:
+        raise ConfigError(f"processes={config.processes}; wanted at least 1")
+    processes = config.processes if _device(config.device).type == "cpu" else 1
     out, data = Path(config.out), Path(config.data)
-    views = {
-        split: load_views(data, split, side=POCKET_SIDE, jpeg_share=config.jpeg_share, seed=config.seed)
-        for split in ("train", "val")
-    }
+    val = _views(config, "val")
     run = open_run(out, config, data=[data / "manifest.json"], start=config.start or None, resume=config.resume)
-    trainer = PerceptionTrainer(config, views["train"])
-    started = trainer.load(out / "checkpoint") if run.resumed else 0
-    run.rewind(started)
-    recent: list[float] = []
-    for step in range(started + 1, config.steps + 1):
-        recent.append(trainer.step(step))
-        progress(step, config.steps)
-        if step % config.evaluate_every == 0 or step == config.steps:
-            figures = evaluate_perception(trainer.packer, views["val"], trainer.protocol, trainer.device)
-            run.log(step, loss=float(np.mean(recent)), seconds=trainer.seconds, **figures)
-            recent.clear()
-            trainer.save(out / "checkpoint", step)
+    with crew(processes, _help, config, run.resumed):
+        trainer = PerceptionTrainer(config, _views(config, "train"))
+        started = trainer.load(out / "checkpoint") if run.resumed else 0
+        run.rewind(started)
+        recent: list[float] = []
+        for step in range(started + 1, config.steps + 1):
+            recent.append(trainer.step(step))
+            progress(step, config.steps)
+            if step % config.evaluate_every == 0 or step == config.steps:
+                figures = evaluate_perception(trainer.packer, val, trainer.protocol, trainer.device)
+                run.log(step, loss=float(np.mean(recent)), seconds=trainer.seconds, **figures)
+                recent.clear()
+                trainer.save(out / "checkpoint", step)
     save_model(trainer.model, trainer.processor, out / "model")
     return out / "model"
+
+
+def _views(config: PerceptionConfig, split: str) -> Views:
+    return load_views(Path(config.data), split, side=POCKET_SIDE, jpeg_share=config.jpeg_share, seed=config.seed)
+
+
+def _help(config: PerceptionConfig, resumed: bool) -> None:
+    """What the other processes of the crew do: the same steps, on views of their own."""
+    trainer = PerceptionTrainer(config, _views(config, "train"))
+    started = trainer.load(Path(config.out) / "checkpoint") if resumed else 0
+    for step in range(started + 1, config.steps + 1):
+        trainer.step(step)
 
 
 class PerceptionTrainer:
@@ -108,7 +125,8 @@ class PerceptionTrainer:
         self.model, self.processor = _model_to_train(config)
         self.packer = Packer(self.processor, self.model)
         if not config.start:
-            start_as_energy_bank(self.model, self.packer.patches(self._batch(0, 64).pixels))
+            first = draw_looks(views, self.protocol, 64, rng=np.random.default_rng([config.seed, 0]))
+            start_as_energy_bank(self.model, self.packer.patches(first.pixels))
         speed_up_vision(self.model)
         self.model.to(self.device).train()
         self.optimizer = torch.optim.AdamW(
@@ -125,10 +143,11 @@ class PerceptionTrainer:
             self._batch(number, self.config.batch),
             self.device,
             own_share=self.config.own_share,
-            rng=np.random.default_rng([self.config.seed, number, 1]),
+            rng=np.random.default_rng([self.config.seed, number, rank(), 1]),
         )
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        average_gradients(list(self.model.parameters()))
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizer.step()
         self.seconds += time.monotonic() - began
@@ -163,7 +182,9 @@ class PerceptionTrainer:
         return int(notes["step"])
 
     def _batch(self, number: int, count: int) -> LookBatch:
-        return draw_looks(self.views, self.protocol, count, rng=np.random.default_rng([self.config.seed, number]))
+        """Pairs in every other step, and in half of a crew: batches of one kind need little padding."""
+        rng = np.random.default_rng([self.config.seed, number, rank()])
+        return draw_looks(self.views, self.protocol, count, rng=rng, paired=(number + rank()) % 2 == 1)
 
 
 @torch.no_grad()
@@ -174,7 +195,7 @@ def evaluate_perception(packer: Packer, views: Views, protocol: Protocol, device
     """
     packer.model.eval()
     figures: dict[str, float] = {}
-    for kind in ("overview", "crop"):
+    for kind in ("overview", "crop", "pair"):
         hits: dict[str, list[float]] = {}
         for batch in looks_in_order(views, protocol, kind):
             for name, right in packer.field_hits(batch, device):
