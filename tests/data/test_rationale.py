@@ -98,7 +98,6 @@ def test_the_last_turn_is_the_verdict_and_always_true():
         assert last.tool == "final"
         assert last.rating == pytest.approx(sample.rating, abs=0.05 + 1e-9)
         assert (last.distortion_class, last.bbox_2d) == (truth.distortion_class, truth.bbox_2d)
-        assert rationale.turns[-1].learn is Learn.ALL
 
 
 def test_an_episode_starts_with_the_whole_image_and_has_at_most_two_looks():
@@ -118,8 +117,12 @@ def test_the_second_look_shows_the_region_that_the_first_asked_for():
 def test_an_ideal_first_look_says_what_how_strong_and_where():
     for sample, _, rationale in written(IDEAL):
         assert_says(parse(rationale.turns[0].text), truth_of(sample), place=True)
-        assert all(turn.learn is Learn.ALL for turn in rationale.turns)
         assert rationale.zoom_allowed
+
+
+def test_an_ideal_second_look_carries_no_loss_because_the_first_has_said_it_all():
+    for _, _, rationale in written(IDEAL):
+        assert [turn.learn for turn in rationale.turns] == [Learn.ALL, Learn.NOTHING][: len(rationale.turns)]
 
 
 def test_easy_images_are_finished_and_hard_ones_are_cropped_where_the_damage_is():
@@ -153,15 +156,15 @@ def test_without_zoom_no_crop_is_asked_for():
 
 
 def test_a_doubtful_first_look_carries_no_loss_and_is_corrected():
-    wrong = 0
+    wrong, views, clean = 0, [], 0
     for sample, _, rationale in written(DOUBTFUL):
         truth = truth_of(sample)
-        if truth.distortion_class is None:
-            assert all(turn.learn is Learn.ALL for turn in rationale.turns)
-            continue
         first, second = rationale.turns
         assert (first.learn, second.learn) == (Learn.NOTHING, Learn.ALL)
-        assert overlap(truth, second.view) == 1
+        if truth.distortion_class is None:
+            clean += 1
+        else:
+            views.append(overlap(truth, second.view))
         assert_says(parse(second.text), truth, place=False)
         before, after = parse(first.text), parse(second.text)
         wrong += (before.distortion_class, before.severity) != (after.distortion_class, after.severity)
@@ -170,6 +173,9 @@ def test_a_doubtful_first_look_carries_no_loss_and_is_corrected():
             assert ("worse" in words(after)) == (sample.rating < before.rating)
             assert ("better" in words(after)) == (sample.rating > before.rating)
     assert wrong > 500
+    assert clean > 10
+    assert min(views) == 0.25
+    assert 0.5 < np.mean([view == 1 for view in views]) < 0.9
 
 
 def test_a_wrong_crop_misses_the_damage_and_the_first_view_stands():
@@ -200,9 +206,9 @@ def test_the_kinds_come_about_as_often_as_configured():
     masked = [(truth, item) for truth, item in missable if item.turns[0].learn is Learn.NOTHING]
     missed = [item for truth, item in masked if overlap(truth, item.turns[1].view) == 0]
     assert near(len(missed), len(missable), 0.1)
-    assert near(len(masked) - len(missed), len(missable), 0.25)
+    assert near(len(masked) - len(missed), len(missable), 0.35)
     others = [item for truth, item in damaged if not truth.is_local or truth.bbox_2d == CENTRE]
-    assert near(sum(item.turns[0].learn is Learn.NOTHING for item in others), len(others), 0.35)
+    assert near(sum(item.turns[0].learn is Learn.NOTHING for item in others), len(others), 0.45)
 
 
 def test_a_seed_gives_its_words_and_wording_varies():

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from loupe.core.answer import parse
 from loupe.core.errors import DataError, MissingFileError
 from loupe.core.model.encode import ChatEncoder
 from loupe.core.model.processors import build_pocket_processor
 from loupe.core.protocol import Protocol, load_protocol
 from loupe.core.records import WHOLE, Learn, Rationale, RationaleTurn
-from loupe.data.store import load_samples
+from loupe.data.store import load_rationales, load_samples
 from loupe.sft.examples import ExampleCollator, Examples, load_examples
 from loupe.sft.labels import IGNORED
 from loupe.zoom.inputs import loop_inputs
@@ -50,6 +51,19 @@ def by_hand(texts: list[str], questions: list[str]) -> str:
     ).removesuffix("\n")
 
 
+FINAL = '<think>So it is.</think><answer>{"rating": 3.0, "tool": "final"}</answer>'
+
+
+def test_an_example_ends_with_a_turn_that_is_learnt(synthetic_folder: Path) -> None:
+    written = load_rationales(synthetic_folder, "train")
+    assert any(item.turns[-1].learn is Learn.NOTHING for item in written)
+    rows = load_examples(synthetic_folder, load_protocol("zoom-brief")).rows
+    for (_, taken), whole in zip(rows, written, strict=True):
+        assert taken.turns[-1].learn is Learn.ALL
+        assert taken.turns == whole.turns[: len(taken.turns)]
+        assert all(turn.learn is Learn.NOTHING for turn in whole.turns[len(taken.turns) :])
+
+
 @pytest.mark.parametrize("name", PROTOCOLS)
 def test_prompts_in_training_and_in_rollouts_are_the_same_id_for_id(
     synthetic_folder: Path, encoder: ChatEncoder, name: str
@@ -59,13 +73,16 @@ def test_prompts_in_training_and_in_rollouts_are_the_same_id_for_id(
     inputs = loop_inputs(synthetic_folder, load_samples(synthetic_folder, "train"))
     compared = 0
     for number, (sample, rationale) in enumerate(examples.rows):
-        policy = ScriptedPolicy({sample.id: [turn.text for turn in rationale.turns]})
+        texts = [turn.text for turn in rationale.turns]
+        # A confirmation that carries no loss is no part of the example; the episode that asked for it goes on.
+        confirmed = parse(texts[-1]).wants_crop
+        policy = ScriptedPolicy({sample.id: [*texts, FINAL] if confirmed else texts})
         (source,) = (item for item in inputs if item.sample_id == sample.id)
         look = Look.DECIDED if rationale.zoom_allowed else Look.NEVER
         (played,) = play(policy, [source], protocol, look=look)
         if name == "zoom-brief":
             # With a third round to come, the longer protocol asks another question after the crop.
-            assert len(played.episode.turns) == len(rationale.turns)
+            assert len(played.episode.turns) == len(rationale.turns) + confirmed
         whole = encoder.encode(examples.conversation(number))
         for (asked,) in policy.seen[: len(rationale.turns)]:
             prompt = encoder.encode(asked)

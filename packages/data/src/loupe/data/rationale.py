@@ -6,15 +6,16 @@ damage has one name, is named before its strength, and follows the same openings
 probable next word would not belong to the most probable finding, and an agent that decodes greedily would lean to what
 has the fewest names. Four kinds of example (ours):
 
-- the ideal look: finish on easy images, crop the damaged region on hard ones and confirm;
-- the doubtful first look: its class, level and rating are wrong or missing and carry no loss, the crop corrects them;
-  without these an agent copies its first answer and never uses the second look;
+- the ideal look: finish on easy images, crop the damaged region on hard ones and confirm. The confirmation carries no
+  loss: it repeats a first look that is always right, and an agent that learns from it copies its own mistakes;
+- the doubtful first look: class, level and rating are a blind guess and carry no loss, the crop puts them right. The
+  crop shows the damaged region, or one that overlaps it; of a clean image it shows nothing;
 - the wrong crop: the region shows nothing, carries no loss, and the agent keeps to its first view;
 - no zoom: the same image judged from the overview alone, in the mode that says so.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -36,6 +37,8 @@ from loupe.data.evidence import Evidence, overlap
 
 SHOWN = 0.2
 """A crop shows the damage where at least this share of it lies inside the damaged region."""
+_NEAR_SHARE = 0.5
+"""Share of doubtful looks whose crop may be any that shows the damage (ours)."""
 _PLACES = (
     "at the top left", "at the top", "at the top right",
     "on the left", "in the centre", "on the right",
@@ -69,11 +72,11 @@ class RationaleShares:
 
     no_zoom: float = 0.25
     """Share of images judged in the mode without zooming."""
-    doubtful: float = 0.25
-    """Share of looks whose first turn is wrong on purpose and carries no loss."""
+    doubtful: float = 0.35
+    """Share of looks whose first turn is a blind guess and carries no loss."""
     wrong_crop: float = 0.1
-    """Share of looks whose crop misses the damage and carries no loss in the first turn. Damage that no crop can miss
-    takes a doubtful first look in its place."""
+    """Share of looks whose crop misses the damage and carries no loss in the first turn. Where no crop can miss it, a
+    doubtful first look takes its place."""
 
 
 def write_rationale(
@@ -96,13 +99,14 @@ def write_rationale(
     misses = [region for region in REGIONS if overlap(truth, region) < SHOWN]
     if truth.is_local and misses and kind < shares.wrong_crop:
         return _wrong_crop(sample, truth, rng, region=misses[rng.integers(len(misses))])
-    if truth.distortion_class is not None and kind < shares.wrong_crop + shares.doubtful:
+    if kind < shares.wrong_crop + shares.doubtful:
         return _doubtful(sample, truth, evidence, rng)
     if not sample.hard:
         return Rationale(sample.id, (_first_look(sample, truth, rng, ending=_one(rng, _SURE)),))
     region = _region_to_crop(truth, evidence)
     first = _first_look(sample, truth, rng, ending=_one(rng, _UNSURE), crop=region)
-    return Rationale(sample.id, (first, second_look(sample, truth, rng, view=region, before=evidence.overview_rating)))
+    second = second_look(sample, truth, rng, view=region, before=evidence.overview_rating)
+    return Rationale(sample.id, (first, replace(second, learn=Learn.NOTHING)))
 
 
 def _first_look(
@@ -133,10 +137,13 @@ def second_look(
 
 
 def _doubtful(sample: Sample, truth: Degradation, evidence: Evidence, rng: np.random.Generator) -> Rationale:
-    """First turn wrong in class, level and rating, right in where to look; only the second turn carries loss."""
-    guess = Degradation(str(rng.choice(DISTORTION_CLASSES)), int(rng.integers(1, 6)), truth.bbox_2d)
-    rating = float(np.clip(rng.uniform(1, 5), 1, 5))
+    """First turn blind to class, level and rating, near enough in where to look; only the second turn carries loss."""
     region = _region_to_crop(truth, evidence)
+    if rng.random() < _NEAR_SHARE:
+        near = [box for box in REGIONS if truth.distortion_class is None or overlap(truth, box) >= SHOWN]
+        region = near[rng.integers(len(near))]
+    guess = Degradation(str(rng.choice(DISTORTION_CLASSES)), int(rng.integers(1, 6)), region)
+    rating = float(rng.uniform(1, 5))
     first = _first_look(sample, guess, rng, ending=_one(rng, _UNSURE), crop=region, rating=rating, learn=Learn.NOTHING)
     return Rationale(sample.id, (first, second_look(sample, truth, rng, view=region, before=rating)))
 

@@ -70,7 +70,7 @@ def load_examples(folder: Path, protocol: Protocol, *, split: str = "train", lim
         raise DataError(f"{folder}: {len(strangers)} rationales name no image of {split}.jsonl, first {strangers[0]!r}")
     if (longest := max((len(item.turns) for item in rationales), default=0)) > protocol.max_rounds:
         raise DataError(f"{folder}: a rationale takes {longest} looks, {protocol.name} allows {protocol.max_rounds}")
-    return Examples(folder, protocol, [(samples[item.sample_id], item) for item in rationales])
+    return Examples(folder, protocol, [(samples[item.sample_id], _until_learnt(item)) for item in rationales])
 
 
 def with_own_words(examples: Examples, own: Sequence[tuple[Sample, Rationale]]) -> Examples:
@@ -80,6 +80,12 @@ def with_own_words(examples: Examples, own: Sequence[tuple[Sample, Rationale]]) 
     """
     written = [(sample, _without_rating(rationale)) for sample, rationale in examples.rows]
     return replace(examples, rows=[*written, *own])
+
+
+def _until_learnt(rationale: Rationale) -> Rationale:
+    """Without the turns at the end that carry no loss: nothing is learnt from a crop that they show."""
+    last = max((number for number, turn in enumerate(rationale.turns) if turn.learn is not Learn.NOTHING), default=0)
+    return replace(rationale, turns=rationale.turns[: last + 1])
 
 
 def _without_rating(rationale: Rationale) -> Rationale:
