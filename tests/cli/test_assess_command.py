@@ -96,3 +96,47 @@ def test_a_page_is_written(run: Run, photo: Path, tmp_path: Path):
 def test_a_folder_without_pictures_is_exit_code_2(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert run(tmp_path) == 2
     assert "no picture files" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--output", "--report"])
+def test_a_picture_is_never_written_over(run: Run, photo: Path, option: str, capsys: pytest.CaptureFixture[str]):
+    before = photo.read_bytes()
+    assert run(photo, option, photo) == 2
+    assert "one of the files to read" in capsys.readouterr().err
+    assert photo.read_bytes() == before
+
+
+def test_a_report_that_cannot_be_written_is_refused_before_anything_is_judged(
+    run: Run, photo: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(bench, "load_agents", lambda config, protocol: pytest.fail("judged"))
+    assert run(photo, "--report", photo.parent) == 2
+    assert "is a folder" in capsys.readouterr().err
+
+
+def test_control_codes_in_a_name_do_not_reach_the_terminal(
+    run: Run, photo: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("COLUMNS", "300")
+    good, bad = (photo.with_name(f"\x1b[2J\x1b]0;{name}\x07.png") for name in ("good", "bad"))
+    good.write_bytes(photo.read_bytes())
+    bad.write_text("no picture")
+    assert run(good, bad) == 1
+    shown = capsys.readouterr()
+    assert "\x1b" not in shown.out + shown.err
+    assert r"\x1b[2J\x1b]0;good\x07.png" in shown.out
+    assert shown.err.count("bad") == 1
+
+
+def test_a_seed_below_0_is_refused(run: Run, photo: Path, capsys: pytest.CaptureFixture[str]):
+    assert run(photo, "--seed", -5) == 2
+    assert "wanted 0 or more" in capsys.readouterr().err
+
+
+def test_a_wrong_model_is_named_even_where_no_picture_opens(
+    photo: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(sys, "argv", ["loupe", "assess", "gone.jpg", "--model", str(photo.parent / "nowhere")])
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    assert "nowhere" in capsys.readouterr().err

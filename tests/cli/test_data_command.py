@@ -94,7 +94,7 @@ def test_an_interrupt_is_answered_at_once_without_a_traceback_and_the_run_goes_o
         start_new_session=True,
     )
     progress = tmp_path / "made" / "progress.jsonl"
-    while not progress.exists():
+    while not (progress.exists() and progress.stat().st_size):
         assert process.poll() is None
         time.sleep(0.01)
     # Ctrl-C on a terminal reaches the workers as well.

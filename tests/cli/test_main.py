@@ -1,7 +1,9 @@
+import os
 import subprocess
 import sys
 import types
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import typer
@@ -107,3 +109,28 @@ def test_a_wrong_word_is_exit_code_2(run: Run):
     assert run("asses") == 2
     assert run("assess", "--colour") == 2
     assert run("assess") == 2
+
+
+def test_as_a_module_it_is_the_same_command_for_launchers_that_take_modules():
+    done = subprocess.run([sys.executable, "-m", "loupe.cli.main", "--version"], capture_output=True, text=True)
+    assert done.returncode == 0
+    assert done.stdout.startswith("loupe")
+
+
+def test_a_file_that_the_system_refuses_is_one_line_and_exit_code_2(
+    run: Run, verb, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    verb(lambda: (tmp_path / "gone" / "file.txt").write_text(""))
+    assert run("demo") == 2
+    assert capsys.readouterr().err.splitlines() == [
+        f"loupe: error: {tmp_path / 'gone' / 'file.txt'}: No such file or directory; give another path or make room"
+    ]
+
+
+def test_letters_that_a_terminal_lacks_become_question_marks():
+    code = "import sys, loupe.cli.main as m; sys.argv = ['loupe', 'assess', '/grün.png', '--model', '/grün']; m.main()"
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert done.returncode == 2
+    assert "gr?n" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loupe.core.errors import DataError, MissingFileError
+from loupe.core.errors import ConfigError, DataError, MissingFileError
 from loupe.core.files import (
     append_jsonl,
+    check_target,
     inside,
     read_json,
     read_jsonl,
@@ -184,3 +185,27 @@ def test_a_row_takes_one_line(tmp_path: Path) -> None:
     append_jsonl(tmp_path / "x.jsonl", {"text": "two\nlines", "deep": {"a": [1, 2]}})
     lines = (tmp_path / "x.jsonl").read_text().splitlines()
     assert [json.loads(line) for line in lines] == [{"text": "two\nlines", "deep": {"a": [1, 2]}}]
+
+
+def test_a_target_gets_its_folder_before_the_work_and_is_not_written_yet(tmp_path: Path) -> None:
+    check_target(tmp_path / "a" / "page.html")
+    assert (tmp_path / "a").is_dir()
+    assert not (tmp_path / "a" / "page.html").exists()
+
+
+def test_a_target_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").write_bytes(b"pixels")
+    with pytest.raises(ConfigError, match="is a folder; wanted the name of a file"):
+        check_target(tmp_path)
+    with pytest.raises(ConfigError, match="cannot be written"):
+        check_target(tmp_path / "photo.jpg" / "page.html")
+
+
+def test_a_file_to_read_is_no_target_under_any_name(tmp_path: Path) -> None:
+    photo, link = tmp_path / "photo.jpg", tmp_path / "link.jpg"
+    photo.write_bytes(b"pixels")
+    link.symlink_to(photo)
+    for name in (photo, link, tmp_path / "." / "photo.jpg"):
+        with pytest.raises(ConfigError, match="one of the files to read"):
+            check_target(name, keep=[tmp_path / "gone.jpg", photo])
+    check_target(tmp_path / "other.jpg", keep=[photo])

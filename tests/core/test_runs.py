@@ -102,9 +102,16 @@ def test_git_state_tells_commit_and_changes(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_holds_a_run_is_refused_with_advice(tmp_path: Path) -> None:
-    open_run(tmp_path, Stage())
+    open_run(tmp_path, Stage()).log(1, loss=0.5)
     with pytest.raises(ConfigError, match="holds another run; choose another folder, or set resume=true, or remove it"):
         open_run(tmp_path, Stage())
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_run_that_made_nothing_leaves_its_folder_free(tmp_path: Path, resume: bool) -> None:
+    open_run(tmp_path, Stage(start="one"))
+    assert not open_run(tmp_path, Stage(start="two"), resume=resume).resumed
+    assert "start: two" in (tmp_path / "config.yaml").read_text()
 
 
 def test_a_folder_with_other_files_can_be_used(tmp_path: Path) -> None:
@@ -124,7 +131,7 @@ def test_resuming_what_never_began_begins_it(tmp_path: Path) -> None:
 
 
 def test_the_same_settings_resume_and_the_first_environment_is_kept(tmp_path: Path) -> None:
-    open_run(tmp_path, Stage())
+    open_run(tmp_path, Stage()).log(1, loss=0.5)
     first = read_json(tmp_path / "environment.json")
     assert open_run(tmp_path, Stage(resume=True), resume=True).resumed
     assert open_run(tmp_path, Stage(resume=True), resume=True).resumed
@@ -135,14 +142,14 @@ def test_the_same_settings_resume_and_the_first_environment_is_kept(tmp_path: Pa
 
 
 def test_a_resumed_run_may_take_more_steps(tmp_path: Path) -> None:
-    open_run(tmp_path, Stage())
+    open_run(tmp_path, Stage()).log(1, loss=0.5)
     longer = Stage(optimiser=Optimiser(max_steps=99), trainer={"max_steps": 50})
     assert open_run(tmp_path, longer, resume=True).resumed
     assert "max_steps: 99" in (tmp_path / "config.yaml").read_text()
 
 
 def test_a_run_folder_that_was_moved_is_still_the_same_run(tmp_path: Path) -> None:
-    open_run(tmp_path / "here", Stage(out="here"))
+    open_run(tmp_path / "here", Stage(out="here")).log(1, loss=0.5)
     (tmp_path / "here").rename(tmp_path / "there")
     assert open_run(tmp_path / "there", Stage(out="there", resume=True), resume=True).resumed
 
@@ -156,7 +163,7 @@ def test_a_run_folder_that_was_moved_is_still_the_same_run(tmp_path: Path) -> No
     ],
 )
 def test_other_settings_do_not_resume_and_are_named(tmp_path: Path, changed: Stage, message: str) -> None:
-    open_run(tmp_path, Stage())
+    open_run(tmp_path, Stage()).log(1, loss=0.5)
     before = (tmp_path / "config.yaml").read_text()
     with pytest.raises(ConfigError, match=message):
         open_run(tmp_path, replace(changed, resume=True), resume=True)
@@ -167,7 +174,7 @@ def test_changed_data_and_changed_start_weights_do_not_resume(tmp_path: Path) ->
     manifest, weights = tmp_path / "manifest.json", tmp_path / "model.safetensors"
     manifest.write_text("one")
     weights.write_text("one")
-    open_run(tmp_path / "run", Stage(), data=[manifest], start=weights)
+    open_run(tmp_path / "run", Stage(), data=[manifest], start=weights).log(1, loss=0.5)
     assert open_run(tmp_path / "run", Stage(), data=[manifest], start=weights, resume=True).resumed
     weights.write_text("two")
     with pytest.raises(ConfigError, match="start weights have changed"):

@@ -221,3 +221,12 @@ def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_happened(killed: Killed
     whole = synthesise(replace(killed.config, out=str(tmp_path / "whole"), workers=1))
     assert labels_and_images(out) == labels_and_images(whole)
     assert json.loads((out / "settings.json").read_text()) == json.loads((whole / "settings.json").read_text())
+
+
+def test_a_synthesis_that_was_refused_leaves_its_folder_free(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "bad.jpg").write_text("no picture")
+    wanted = {"out": str(tmp_path / "data"), "train": 1, "val": 0, "test": 0, "versions": 1, "workers": 1}
+    with pytest.raises(DataError, match="cannot be used"):
+        synthesise(SynthConfig(**wanted, photos=str(tmp_path / "photos")))
+    assert (synthesise(SynthConfig(**wanted)) / "manifest.json").is_file()

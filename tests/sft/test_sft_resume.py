@@ -107,5 +107,6 @@ def test_a_checkpoint_that_was_cut_short_is_passed_over(tmp_path: Path, small_ru
 def test_a_run_cannot_go_on_with_other_settings(tmp_path: Path, small_run: Make) -> None:
     (tmp_path / "environment.json").write_text('{"data_sha256": {}, "start_sha256": {}}')
     (tmp_path / "config.yaml").write_text(to_yaml(small_run(tmp_path, seed=7)))
+    (tmp_path / "metrics.jsonl").touch()
     with pytest.raises(ConfigError, match="seed was 7, is 1"):
         run_sft(small_run(tmp_path, resume=True))

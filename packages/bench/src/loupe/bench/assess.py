@@ -22,7 +22,9 @@ from loupe.bench.agent import load_policies
 from loupe.bench.verdicts import expected_rating, trouble, verdict_of
 from loupe.core.errors import ConfigError, ImageError, MissingFileError
 from loupe.core.images import FORMATS, open_image
+from loupe.core.model.checkpoints import model_folder
 from loupe.core.policy import Policy
+from loupe.core.printable import printable
 from loupe.core.protocol import Protocol, load_protocol
 from loupe.core.records import Box, Episode
 from loupe.zoom.crop import CropPolicy
@@ -107,12 +109,16 @@ def find_images(words: Sequence[Path]) -> list[Path]:
 def assess(paths: Sequence[Path], config: AssessConfig, *, agents: Agents | None = None) -> Iterator[Judgement]:
     """One judgement a path, in order, each as soon as it is made. `agents` take the place of the model of the config.
 
-    Raises ConfigError, MissingFileError for a missing protocol, ModelError. The model is loaded when the first picture
-    has been read.
+    Raises ConfigError, MissingFileError for a missing protocol or model, ModelError. The model is loaded when the first
+    picture has been read.
     """
     if config.samples < 1 or config.batch_size < 1:
         raise ConfigError(f"got samples {config.samples}, batch_size {config.batch_size}; wanted at least 1 of each")
+    if config.seed < 0:
+        raise ConfigError(f"got seed {config.seed}; wanted 0 or more")
     protocol = load_protocol(config.protocol)
+    if agents is None:
+        model_folder(config.model)
     step = max(1, config.batch_size // config.samples)
     for start in range(0, len(paths), step):
         opened = [_open(path) for path in paths[start : start + step]]
@@ -147,7 +153,7 @@ def _open(path: Path) -> _Picture | Judgement:
     try:
         image = open_image(path)
     except (ImageError, MissingFileError) as error:
-        return Judgement(str(path), problem=str(error).removeprefix(f"{path}: "))
+        return Judgement(str(path), problem=str(error).removeprefix(f"{printable(str(path))}: "))
     pixels = f"{image.size}".encode() + image.tobytes()
     return _Picture(str(path), image, blake2b(pixels, digest_size=12).hexdigest())
 

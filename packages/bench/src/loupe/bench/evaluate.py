@@ -64,7 +64,7 @@ class EvaluateConfig:
     seed: int = 0
     """Seed of random crops, of sampling, and of the bootstrap."""
     n_boot: int = 1000
-    """Bootstrap draws of every interval."""
+    """Bootstrap draws of every interval; 0 for figures without intervals."""
     trails: int = 8
     """Images that are kept with the run for the report to show; they are drawn by seed, not by success."""
     resume: bool = False
@@ -119,7 +119,7 @@ def _looks(config: EvaluateConfig) -> list[Look]:
     known = [look.value for look in Look]
     if not config.looks or set(config.looks) - set(known):
         raise ConfigError(f"looks: got {config.looks}; wanted one or more of {', '.join(known)}")
-    for name, least in (("batch_size", 1), ("chunk", 1), ("n_boot", 0), ("trails", 0), ("temperature", 0)):
+    for name, least in (("batch_size", 1), ("chunk", 1), ("n_boot", 0), ("trails", 0), ("temperature", 0), ("seed", 0)):
         if getattr(config, name) < least:
             raise ConfigError(f"{name}: got {getattr(config, name)}; wanted at least {least}")
     if config.limit is not None and config.limit < 1:

@@ -24,8 +24,9 @@ def assess(
 ) -> None:
     """Rate pictures from 1 (very poor) to 5 (excellent), and show what the agent looked at.
 
-    The first judgement of a picture is greedy and gives the words; the others are drawn. Their mean is the rating. The
-    same seed gives the same result. Exit code 1 says that a picture could not be rated.
+    Folders are searched to the bottom. The first judgement of a picture is greedy and gives the words; the others are
+    drawn. Their mean is the rating. The same seed gives the same verdicts. Exit code 1 says that a picture could not be
+    rated.
 
     Examples:
 
@@ -38,11 +39,14 @@ def assess(
     from loupe.bench.assess import POCKET_CAVEAT, AssessConfig, Judgement, find_images, result_row
     from loupe.bench.assess import assess as judge
     from loupe.cli.screen import complain, judgement_table, out, progress_bar, remark
-    from loupe.core.files import append_jsonl
+    from loupe.core.files import append_jsonl, check_target
     from loupe.core.model.checkpoints import SHIPPED
 
     config = AssessConfig(model=model, protocol=protocol, zoom=not no_zoom, samples=samples, seed=seed)
     paths, judgements = find_images(images), list[Judgement]()
+    for target in (output, report):
+        if target is not None:
+            check_target(target, keep=paths)
     with progress_bar("pictures") as step:
         for judgement in judge(paths, config):
             judgements.append(judgement)

@@ -18,7 +18,7 @@ def evaluate(
 
     loupe evaluate --config configs/pocket/evaluate.yaml
 
-    loupe evaluate model=runs/pocket/grpo data=data/pocket out=runs/pocket/eval-grpo limit=200
+    loupe evaluate model=runs/pocket/grpo/model data=data/pocket out=runs/pocket/eval-grpo limit=200
 
     loupe evaluate --config configs/pocket/evaluate.yaml --resume
     """

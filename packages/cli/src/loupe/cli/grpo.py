@@ -10,7 +10,7 @@ def grpo(
 ) -> None:
     """Sharpen an SFT model by reinforcement learning on its own episodes.
 
-    Arguments of TRL's GRPOConfig are reached under `trainer.`.
+    Arguments of TRL's GRPOConfig are reached as `trainer.NAME`.
 
     Examples:
 

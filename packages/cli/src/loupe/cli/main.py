@@ -6,6 +6,7 @@ something could not be judged, 2 a wrong call or wrong input, 130 interrupted. A
 """
 
 import functools
+import io
 import logging
 import sys
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from typing import Annotated, Any
 import typer
 
 from loupe.core.errors import LoupeError
+from loupe.core.printable import printable
 
 VERBS = {
     "data": "Make labelled images, and look after data folders.",
@@ -34,6 +36,10 @@ def main() -> None:
     """Entry point of the console script; ends the process with the exit code."""
     # On some processors it complains, each time it is imported, of a kernel that nobody has to have.
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a letter gets a question mark, not a traceback.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     words = sys.argv[1:]
     try:
         build_app(words[0] if words and words[0] in VERBS else None)(prog_name="loupe")
@@ -72,7 +78,13 @@ def guard(function: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return function(*args, **kwargs)
         except LoupeError as error:
-            print(f"loupe: error: {' '.join(str(error).split())}", file=sys.stderr)
+            print(f"loupe: error: {printable(' '.join(str(error).split()))}", file=sys.stderr)
+            raise typer.Exit(WRONG_CALL) from error
+        except OSError as error:
+            if error.filename is None:
+                raise
+            where = printable(str(error.filename))
+            print(f"loupe: error: {where}: {error.strerror}; give another path or make room", file=sys.stderr)
             raise typer.Exit(WRONG_CALL) from error
         except KeyboardInterrupt as error:
             raise typer.Exit(INTERRUPTED) from error
@@ -106,3 +118,7 @@ def _options(
 
 def _unloaded() -> None:
     """Stands for a verb that was not asked for."""
+
+
+if __name__ == "__main__":
+    main()

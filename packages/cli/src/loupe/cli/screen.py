@@ -1,7 +1,7 @@
 """What the verbs put on the screen: tables, a progress bar for what takes a while, and lines on stderr.
 
 Results go to stdout, everything else to stderr, so that output can be piped. Numbers are formatted by
-`loupe.core.numbers`; text that a model or a file name brings is printed as it stands, never read as markup.
+`loupe.core.numbers`; text that a model or a file name brings is never read as markup or as a control code.
 """
 
 import time
@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from loupe.core import numbers
+from loupe.core.printable import printable
 
 if TYPE_CHECKING:
     from loupe.bench.assess import Judgement
@@ -33,12 +34,12 @@ def out() -> Console:
 
 def complain(line: str, *, label: str = "loupe") -> None:
     """One line on stderr, never wrapped."""
-    Console(stderr=True, highlight=False, soft_wrap=True).print(Text(f"{label}: {line}"))
+    Console(stderr=True, highlight=False, soft_wrap=True).print(Text(printable(f"{label}: {line}")))
 
 
 def remark(line: str) -> None:
     """One dim line on stderr."""
-    Console(stderr=True, highlight=False, soft_wrap=True).print(Text(line, style="dim"))
+    Console(stderr=True, highlight=False, soft_wrap=True).print(Text(printable(line), style="dim"))
 
 
 @contextmanager
@@ -75,7 +76,7 @@ def judgement_table(judgements: Sequence["Judgement"]) -> Table:
     for item in rated:
         spread = "" if item.spread is None else f" ± {numbers.rating(item.spread)}"
         table.add_row(
-            Text(item.image),
+            Text(printable(item.image)),
             Text(numbers.rating(item.rating) + spread, style="bold"),
             Text(item.distortion_class or "none"),
             Text(item.severity or numbers.DASH),

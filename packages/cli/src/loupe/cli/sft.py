@@ -10,7 +10,7 @@ def sft(
 ) -> None:
     """Teach a base model to reason, zoom and rate, from written rationales; with `own_words`, from its own words too.
 
-    Arguments of TRL's SFTConfig are reached under `trainer.`.
+    Arguments of TRL's SFTConfig are reached as `trainer.NAME`.
 
     Examples:
 

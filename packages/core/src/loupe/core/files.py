@@ -15,9 +15,25 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from loupe.core.errors import DataError, MissingFileError
+from loupe.core.errors import ConfigError, DataError, MissingFileError
 
 _BLOCK = 1 << 20
+
+
+def check_target(path: Path | str, *, keep: Iterable[Path] = ()) -> None:
+    """Make the folder of a file that is to be written later, so that a bad path is refused before the work.
+
+    Raises ConfigError for a folder, for one of the files in `keep`, and where no folder can be made.
+    """
+    target = Path(path)
+    if target.is_dir():
+        raise ConfigError(f"{target} is a folder; wanted the name of a file to write")
+    if target.exists() and any(item.exists() and item.samefile(target) for item in keep):
+        raise ConfigError(f"{target} is one of the files to read; wanted another name to write to")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{target} cannot be written ({error.strerror}); give another path") from error
 
 
 def write_bytes_atomic(path: Path | str, data: bytes) -> None:

@@ -17,6 +17,7 @@ from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
 from loupe.core.errors import ImageError, MissingFileError
 from loupe.core.numbers import count
+from loupe.core.printable import printable
 
 MIN_SIDE = 8
 MAX_SIDE = 20_000
@@ -58,19 +59,25 @@ def open_image(path: Path | str, *, max_pixels: int = 64_000_000) -> Image.Image
     Raises MissingFileError where there is no file, ImageError where it is empty, damaged or no picture, smaller than
     8 px a side, over 20,000 px a side or `max_pixels` in all, or more than 100 times as long as wide.
     """
-    name = _printable(str(path))
+    name = printable(str(path))
     source = Path(path)
     if source.is_dir():
         raise ImageError(f"{name}: is a folder; wanted an image file")
-    if not source.is_file():
+    if not source.exists():
         raise MissingFileError(f"{name}: no such file; check the path")
+    if not source.is_file():
+        raise ImageError(f"{name}: is no regular file; wanted an image file")
     try:
         return _decode(source, name=name, max_pixels=max_pixels)
     except ImageError:
         raise
     except UnidentifiedImageError as error:
         empty = source.stat().st_size == 0
-        reason = "is empty; copy it again" if empty else "is no image that can be read; wanted JPEG, PNG, WebP"
+        reason = (
+            "is empty; copy it again"
+            if empty
+            else "is no image that can be read; wanted JPEG, PNG, WebP, TIFF, BMP, GIF"
+        )
         raise ImageError(f"{name}: {reason}") from error
     except Image.DecompressionBombError as error:
         raise ImageError(f"{name}: {_too_many(max_pixels)}") from error
@@ -159,10 +166,5 @@ def _srgb() -> ImageCms.ImageCmsProfile:
 
 
 def _reason(error: Exception) -> str:
-    lines = _printable(str(error)).splitlines()
+    lines = printable(str(error)).splitlines()
     return lines[0][:100] if lines else type(error).__name__
-
-
-def _printable(text: str) -> str:
-    """`text` safe for one line on a terminal: a file name may hold line breaks and control codes."""
-    return text if text.isprintable() else ascii(text)[1:-1]

@@ -2,7 +2,8 @@
 
 `config.yaml` is the whole resolved configuration, `environment.json` what it ran on, `metrics.jsonl` the numbers over
 the steps, `episodes.jsonl` what the agent said about a few fixed images over the steps. A folder belongs to one run: a
-second one has to choose another folder, or to go on with exactly the same settings.
+second one has to choose another folder, or to go on with exactly the same settings. A run that ended before it made
+anything leaves its folder free.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -65,10 +66,10 @@ def open_run(
     path = Path(folder)
     if path.exists() and not path.is_dir():
         raise ConfigError(f"{path} is a file; wanted a folder to write the run into; choose another one")
-    if not resume and any((path / name).exists() for name in (CONFIG, ENVIRONMENT, METRICS, EPISODES)):
+    if not resume and _begun(path):
         raise ConfigError(f"{path} holds another run; choose another folder, or set resume=true, or remove it")
     text, now = to_yaml(config), environment(data=data, start=start)
-    resumed = (path / CONFIG).is_file() and (path / ENVIRONMENT).is_file()
+    resumed = _begun(path) and (path / CONFIG).is_file() and (path / ENVIRONMENT).is_file()
     if resumed:
         before = read_json(path / ENVIRONMENT)
         _same_config(path, text)
@@ -77,6 +78,13 @@ def open_run(
     write_text_atomic(path / CONFIG, text)
     write_json(path / ENVIRONMENT, now)
     return RunFolder(path, resumed)
+
+
+def _begun(path: Path) -> bool:
+    """Whether a run left more in the folder than the two files that it begins with."""
+    if not (path / CONFIG).exists() and not (path / ENVIRONMENT).exists():
+        return any((path / name).exists() for name in (METRICS, EPISODES))
+    return any(item.name not in (CONFIG, ENVIRONMENT) for item in path.iterdir())
 
 
 def _same_config(path: Path, text: str) -> None:

@@ -56,8 +56,9 @@ def _claim(out: Path, config: SynthConfig) -> None:
         settings["photo_list_hash"] = hashed
     if out.exists() and not out.is_dir():
         raise ConfigError(f"out={out} is a file; give the name of a folder")
-    if not (out / _SETTINGS).is_file():
-        if (out / "manifest.json").exists() or (out / _PROGRESS).exists():
+    made = (out / "manifest.json").exists() or (out / _PROGRESS).exists()
+    if not made or not (out / _SETTINGS).is_file():
+        if made:
             raise ConfigError(f"{out} holds data that was not made here; give another `out`")
         write_json(out / _SETTINGS, settings)
         return
