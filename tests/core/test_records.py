@@ -13,6 +13,7 @@ from loupe.core.records import (
     WHOLE,
     Degradation,
     Episode,
+    Learn,
     Rationale,
     RationaleTurn,
     Sample,
@@ -59,7 +60,7 @@ episodes = st.builds(Episode, st.text(max_size=5), st.lists(turns, max_size=3).m
 rationales = st.builds(
     Rationale,
     st.text(max_size=5),
-    st.lists(st.builds(RationaleTurn, boxes, st.text(max_size=9), st.booleans()), max_size=3).map(tuple),
+    st.lists(st.builds(RationaleTurn, boxes, st.text(max_size=9), st.sampled_from(Learn)), max_size=3).map(tuple),
     st.booleans(),
 )
 

@@ -118,6 +118,7 @@ def test_the_users_arguments_win_over_ours_and_ours_over_those_of_trl(tmp_path: 
 
 def test_a_folder_that_holds_another_run_is_refused(tmp_path: Path, small_run: Make) -> None:
     (tmp_path / "config.yaml").write_text("seed: 9\n")
+    (tmp_path / "metrics.jsonl").touch()
     with pytest.raises(ConfigError, match="holds another run"):
         run_sft(small_run(tmp_path))
 
