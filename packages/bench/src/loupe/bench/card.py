@@ -48,7 +48,9 @@ def write_card(name: str, model: Path, *, stage: str, training: Path, evaluation
 
 def _seconds(metrics: list[dict[str, Any]]) -> str:
     taken = [row[key] for row in metrics for key in ("train_runtime", "seconds") if row.get(key) is not None]
-    return numbers.seconds(float(taken[-1])) if taken else numbers.DASH
+    # A run that was resumed behind its last step has no total of its own.
+    taken = taken or [sum(float(row["step_time"]) for row in metrics if row.get("step_time") is not None)]
+    return numbers.seconds(float(taken[-1])) if taken[-1] else numbers.DASH
 
 
 def _figures(title: str, folder: Path) -> list[dict[str, str]]:
