@@ -76,3 +76,13 @@ def test_a_card_holds_figures_settings_and_what_a_constant_guess_reaches(
         "test images, a constant guess",
     ]
     assert all(row.split("|")[2].strip() == "12" for row in rows)
+
+
+def test_a_run_without_a_total_is_charged_its_steps(evaluated: dict[str, Path], tmp_path: Path) -> None:
+    run = open_run(tmp_path / "training", EvaluateConfig())
+    for step in (1, 2):
+        run.log(step, step_time=30.5)
+    (tmp_path / "model").mkdir()
+    figures = {"test images": evaluated["right"]}
+    card = write_card("pocket-agent", tmp_path / "model", stage="grpo", training=run.path, evaluations=figures)
+    assert "took 2 steps in 1 min 01 s" in card.read_text()
