@@ -72,8 +72,10 @@ class RationaleShares:
 
     no_zoom: float = 0.25
     """Share of images judged in the mode without zooming."""
-    doubtful: float = 0.35
-    """Share of looks whose first turn is a blind guess and carries no loss."""
+    doubtful_hard: float = 0.2
+    """Share of looks at hard images whose first turn is a blind guess and carries no loss."""
+    doubtful_easy: float = 0.5
+    """The same of easy images, which are more: of the first looks that are learnt, about half then ask for a crop."""
     wrong_crop: float = 0.1
     """Share of looks whose crop misses the damage and carries no loss in the first turn. Where no crop can miss it, a
     doubtful first look takes its place."""
@@ -99,7 +101,8 @@ def write_rationale(
     misses = [region for region in REGIONS if overlap(truth, region) < SHOWN]
     if truth.is_local and misses and kind < shares.wrong_crop:
         return _wrong_crop(sample, truth, rng, region=misses[rng.integers(len(misses))])
-    if kind < shares.wrong_crop + shares.doubtful:
+    doubtful = shares.doubtful_hard if sample.hard else shares.doubtful_easy
+    if kind < shares.wrong_crop + doubtful:
         return _doubtful(sample, truth, evidence, rng)
     if not sample.hard:
         return Rationale(sample.id, (_first_look(sample, truth, rng, ending=_one(rng, _SURE)),))
