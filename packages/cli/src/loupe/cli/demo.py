@@ -28,7 +28,7 @@ SMALL = {
 
 
 def demo(
-    size: Annotated[str, typer.Option(help="full: some ten minutes on two cores. small: under two.")] = "full",
+    size: Annotated[str, typer.Option(help="full: some eleven minutes on two cores. small: under two.")] = "full",
     configs: Annotated[Path, typer.Option(help="Folder with the YAML files of the stages.")] = Path("configs/pocket"),
 ) -> None:
     """Walk the whole recipe on two CPU cores: images, SFT, SFT on its own words, GRPO, evaluation, report.
