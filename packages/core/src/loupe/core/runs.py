@@ -66,10 +66,11 @@ def open_run(
     path = Path(folder)
     if path.exists() and not path.is_dir():
         raise ConfigError(f"{path} is a file; wanted a folder to write the run into; choose another one")
-    if not resume and _begun(path):
+    begun = _begun(path)
+    if begun and not resume:
         raise ConfigError(f"{path} holds another run; choose another folder, or set resume=true, or remove it")
     text, now = to_yaml(config), environment(data=data, start=start)
-    resumed = _begun(path) and (path / CONFIG).is_file() and (path / ENVIRONMENT).is_file()
+    resumed = begun and (path / CONFIG).is_file() and (path / ENVIRONMENT).is_file()
     if resumed:
         before = read_json(path / ENVIRONMENT)
         _same_config(path, text)

@@ -56,12 +56,11 @@ def _claim(out: Path, config: SynthConfig) -> None:
         settings["photo_list_hash"] = hashed
     if out.exists() and not out.is_dir():
         raise ConfigError(f"out={out} is a file; give the name of a folder")
-    made = (out / "manifest.json").exists() or (out / _PROGRESS).exists()
-    if not made or not (out / _SETTINGS).is_file():
-        if made:
-            raise ConfigError(f"{out} holds data that was not made here; give another `out`")
+    if not (out / "manifest.json").exists() and not (out / _PROGRESS).exists():
         write_json(out / _SETTINGS, settings)
         return
+    if not (out / _SETTINGS).is_file():
+        raise ConfigError(f"{out} holds data that was not made here; give another `out`")
     held = read_json(out / _SETTINGS)
     if different := [key for key in settings if held.get(key) != settings[key]]:
         raise ConfigError(

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from loupe.core.model.rating_reader import RatingReader
 from loupe.core.records import DISTORTION_CLASSES, SEVERITIES, WHOLE, Box
 from loupe.data.degrade import REGIONS
 from loupe.sft.labels import IGNORED
@@ -41,10 +42,11 @@ class AnswerFields:
         self.severities = self._words(SEVERITIES)
         self.boxes = [self._box(box) for box in (*REGIONS, WHOLE)]
 
-        values = torch.arange(10, 51) / 10
-        self.ratings = torch.tensor(tokenizer.convert_tokens_to_ids([f"{value:.1f}" for value in values.tolist()]))
+        reader = RatingReader.of(tokenizer)
+        assert reader is not None, "every rating is one token of the pocket tokenizer"
+        self.ratings = reader.token_ids
         """Ids (R,) of the ratings 1.0 to 5.0."""
-        self.bells = torch.softmax(-0.5 * ((values[:, None] - values) / BELL) ** 2, dim=-1)
+        self.bells = torch.softmax(-0.5 * ((reader.values[:, None] - reader.values) / BELL) ** 2, dim=-1)
         """Target over all ratings for each true one (R, R); rows sum to 1."""
 
     def has(self, ids: list[int]) -> bool:

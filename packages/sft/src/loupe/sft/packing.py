@@ -38,10 +38,10 @@ class Packer:
         follows true fields learns to believe them. Guesses carry no loss. The target of a rating is a bell around the
         true one.
         """
-        answers = self._answers(batch)
-        labels = [[IGNORED] * len(row) if view in batch.guesses else row for view, row in enumerate(answers)]
         if rng is not None and own_share:
             answers, labels = self._spoken(batch, own_share=own_share, rng=rng, device=device)
+        else:
+            answers, labels = self._true(batch)
         flat = torch.tensor([label for row in labels for label in row]).to(device)
         return self._cross_entropy(self._forward(batch, answers, device), flat)
 
@@ -55,15 +55,18 @@ class Packer:
         soft = -(bells[which] * log_probs[rows][:, ratings]).sum(-1)
         return losses.index_put((rows,), soft).mean()
 
+    def _true(self, batch: LookBatch) -> tuple[list[list[int]], list[list[int]]]:
+        """(answers, labels) of the batch as it is: every answer is learnt but the guesses."""
+        answers = self._answers(batch)
+        guesses = batch.guesses
+        return answers, [[IGNORED] * len(row) if view in guesses else list(row) for view, row in enumerate(answers)]
+
     @torch.no_grad()
     def _spoken(
         self, batch: LookBatch, *, own_share: float, rng: np.random.Generator, device: torch.device
     ) -> tuple[list[list[int]], list[list[int]]]:
         """(answers, labels) of the batch, a share of the answers in the model's own words."""
-        answers = self._answers(batch)
-        labels = [list(answer) for answer in answers]
-        for view in batch.guesses:
-            labels[view] = [IGNORED] * len(answers[view])
+        answers, labels = self._true(batch)
         fielded = {view for view, answer in enumerate(answers) if self.fields.has(answer)} - batch.guesses
         chosen = [talk for talk in batch.conversations if talk[-1] in fielded and rng.random() < own_share]
         own = [talk[-1] for talk in chosen]
@@ -73,12 +76,10 @@ class Packer:
             return answers, labels
         part, views = _part(batch, chosen)
         logits = self._forward(part, [answers[view] for view in views], device).float().cpu().numpy()
-        ends = np.cumsum([len(answers[view]) for view in views]).tolist()
-        for view, end in zip(views, ends, strict=True):
+        starts = np.cumsum([len(answers[view]) for view in views])[:-1]
+        for view, beliefs in zip(views, np.split(logits, starts), strict=True):
             if view in own:
-                answers[view], labels[view] = self.fields.own(
-                    answers[view], logits[end - len(answers[view]) : end], rng
-                )
+                answers[view], labels[view] = self.fields.own(answers[view], beliefs, rng)
         return answers, labels
 
     def field_hits(self, batch: LookBatch, device: torch.device) -> Iterator[tuple[str, float]]:
@@ -136,7 +137,7 @@ class Packer:
         hidden = self.model.model(
             input_ids=ids.to(device),
             pixel_values=self.patches(batch.pixels).to(device),
-            image_grid_thw=torch.tensor([self.grid] * len(batch.texts)),
+            image_grid_thw=torch.tensor([self.grid] * len(batch.texts)).to(device),
             position_ids=positions.to(device),
             use_cache=False,
         ).last_hidden_state

@@ -1,9 +1,9 @@
 """Perception from nothing: what a pretrained vision-language model brings along, the pocket agent has to learn first.
 
-Single looks only, at overviews and at crops, each answered by a bare `<answer>` with class, severity, region and
-rating; no reasoning, no zooming: those are what SFT and GRPO teach. Sequences all begin alike and images have one size,
-so the loop packs them by hand instead of going through a chat trainer; it is several times faster, and this stage is
-the only one that takes hours.
+Looks at overviews, at crops, and at an overview and then a crop of it, answered by a bare `<answer>` with class,
+severity, region and rating; no reasoning, no asking for crops: those are what SFT and GRPO teach. Sequences all begin
+alike and images have one size, so the loop packs them by hand instead of going through a chat trainer; it is several
+times faster, and this stage is the only one that takes hours.
 """
 
 import math
