@@ -12,6 +12,7 @@ from loupe.core.errors import DataError
 from loupe.core.policy import Conversation, Reply
 from loupe.core.protocol import load_protocol
 from loupe.core.runs import open_run
+from loupe.rewards.joint import JointReward
 from loupe.zoom.scripted import ScriptedPolicy
 
 Build = Callable[[int], Path]
@@ -34,7 +35,7 @@ def evaluated(data_folder: Build, agent: ScriptedPolicy, tmp_path: Path) -> dict
 
 
 def test_the_better_agent_earns_more_and_the_interval_says_so(evaluated: dict[str, Path]) -> None:
-    gain = reward_gain(evaluated["same"], evaluated["right"], PROTOCOL)
+    gain = reward_gain(evaluated["same"], evaluated["right"], PROTOCOL, reward=JointReward())
     assert gain.second > gain.first
     value, low, high = gain.difference
     assert value == pytest.approx(gain.second - gain.first)
@@ -42,7 +43,8 @@ def test_the_better_agent_earns_more_and_the_interval_says_so(evaluated: dict[st
 
 
 def test_an_agent_gains_nothing_over_itself(evaluated: dict[str, Path]) -> None:
-    assert reward_gain(evaluated["right"], evaluated["right"], PROTOCOL).difference == pytest.approx((0, 0, 0))
+    gain = reward_gain(evaluated["right"], evaluated["right"], PROTOCOL, reward=JointReward())
+    assert gain.difference == pytest.approx((0, 0, 0))
 
 
 def test_evaluations_of_other_images_are_not_compared(
@@ -51,7 +53,7 @@ def test_evaluations_of_other_images_are_not_compared(
     few = EvaluateConfig(data=str(tmp_path / "data"), out=str(tmp_path / "few"), limit=6, n_boot=20)
     evaluate(few, policy=agent)
     with pytest.raises(DataError, match="same split"):
-        reward_gain(evaluated["right"], tmp_path / "few", PROTOCOL)
+        reward_gain(evaluated["right"], tmp_path / "few", PROTOCOL, reward=JointReward())
 
 
 def test_a_card_holds_figures_settings_and_what_a_constant_guess_reaches(

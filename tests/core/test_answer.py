@@ -1,12 +1,15 @@
 """The grammar reads what a model said and nothing else: unusable text is data with a reason, not a crash."""
 
+import math
 import time
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from loupe.core.answer import MAX_FIELD, Answer, answer_of, parse, render
+from loupe.core.answer import DIALECTS, Answer, answer_of, parse, render
+from loupe.core.dialects.loupe import MAX_FIELD
+from loupe.core.errors import ConfigError
 
 printable = st.characters(exclude_categories=("C", "Z"), exclude_characters="<") | st.just(" ")
 words = st.text(printable, min_size=1, max_size=MAX_FIELD).filter(lambda word: bool(word.strip()))
@@ -54,6 +57,17 @@ def test_an_answer_comes_back_from_its_own_json(made: dict) -> None:
     assert Answer.from_json(answer.to_json()) == answer
 
 
+@pytest.mark.parametrize("dialect", DIALECTS)
+@settings(max_examples=400)
+@given(text=st.one_of(st.text(), garbage, garbage.map(body)))
+@example("<answer>")
+@example("</answer><answer>")
+def test_no_text_makes_a_dialect_raise(dialect: str, text: str) -> None:
+    answer = parse(text, dialect=dialect)
+    assert answer.rating is None or math.isfinite(answer.rating)
+    assert (answer.problem is None) == answer.usable
+
+
 @settings(max_examples=400)
 @given(text=st.one_of(st.text(), garbage, garbage.map(body)))
 @example("<answer>")
@@ -77,6 +91,52 @@ def test_a_whole_answer_is_read() -> None:
     assert (answer.think, answer.problem, answer.well_formed, answer.wants_crop) == ("hm", None, True, True)
 
 
+@pytest.mark.parametrize(
+    ("text", "fields"),
+    [
+        ('{"rating": 3.42', {"rating": 3.42}),
+        ("{'rating': 3}", {"rating": 3.0}),
+        ("3.5", {"rating": 3.5}),
+        ("4.25/5", {"rating": 4.25}),
+        ("3 out of 5", {"rating": 3.0}),
+        ('"rating: 3"', {"rating": 3.0}),
+        ("**Rating:** 3.5 / 5", {"rating": 3.5}),
+        ('```json\n{"rating": 2}\n```', {"rating": 2.0}),
+        ("Rating: 3.5.", {"rating": 3.5}),
+        (
+            "{'distortion_class': 'blur', 'severity': null, 'bbox_2d': [0, .25, 1, 0.5], 'rating': 2, 'tool': 'crop'}",
+            {"distortion_class": "blur", "severity": None, "bbox_2d": (0, 0.25, 1, 0.5), "rating": 2.0, "tool": "crop"},
+        ),
+    ],
+)
+def test_what_is_no_json_is_read_by_careful_patterns_and_is_not_well_formed(text: str, fields: dict) -> None:
+    answer = parse(body(text))
+    assert answer.usable
+    assert {key: getattr(answer, key) for key in answer.said} == fields
+    assert not answer.well_formed
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["rating: 3, rating: 4", "rating: 3,5", "rating: 3 or 4", "rating: -2", "rating: 3/10", "rating: 35", "3.5/10",
+     "rating: 1e0", "{'rating': 3, 'bbox_2d': [0, 0, 1, x]}", "{'rating': 3, 'tool': crop}", "overrating: 3"],
+)  # fmt: skip
+def test_what_could_mean_two_things_means_nothing(text: str) -> None:
+    assert problem(body(text))
+
+
+@pytest.mark.parametrize("word", ["null", '"null"', '"None"', '" none "'])
+def test_null_is_none_however_it_is_written(word: str) -> None:
+    answer = parse(body(f'{{"distortion_class": {word}, "severity": {word}, "rating": 5}}'))
+    assert (answer.distortion_class, answer.severity, answer.problem) == (None, None, None)
+    assert answer.said == ("distortion_class", "severity", "rating")
+
+
+def test_a_dialect_that_nobody_knows_is_refused_by_name() -> None:
+    with pytest.raises(ConfigError, match="wanted one of loupe, visualquality-r1, q-insight, zoom-iqa"):
+        parse("", dialect="klingon")
+
+
 def test_null_and_not_asked_differ() -> None:
     assert parse(body('{"distortion_class": null}')).said == ("distortion_class",)
     assert parse(body('{"rating": 3}')).said == ("rating",)
@@ -89,7 +149,7 @@ def test_unknown_keys_beside_known_ones_are_ignored() -> None:
 @pytest.mark.parametrize(
     "rating",
     ["NaN", "Infinity", "-Infinity", "1e999", "-1e999", "0", "0.99", "5.01", "6", '"3"', "true", "[3]", "{}", "9" * 400,
-     "9" * 6000, "3,5", "03", ".5", "3 / 5"],
+     "9" * 6000, "3,5", "03", ".5", "3 / 10", "-3", "3 4", "1e0,"],
 )  # fmt: skip
 def test_a_rating_that_is_no_number_from_one_to_five_is_a_problem_and_not_a_guess(rating: str) -> None:
     assert problem(body(f'{{"rating": {rating}}}'))
@@ -120,9 +180,7 @@ def test_without_an_answer_there_is_none(text: str) -> None:
     assert "no complete" in problem(text)
 
 
-@pytest.mark.parametrize(
-    "text", ["{}", '{"mood": 1}', "[]", "3", '"rating: 3"', "null", "", "{'rating': 3}", "rating 3"]
-)
+@pytest.mark.parametrize("text", ["{}", '{"mood": 1}', "[]", "null", "", "rating 3", "good", "the rating is high"])
 def test_an_answer_that_says_nothing_known_is_a_problem(text: str) -> None:
     assert problem(body(text))
 
@@ -132,9 +190,10 @@ def test_an_answer_inside_of_the_thinking_is_thinking() -> None:
     assert parse('<think><answer>{"rating": 3}</answer></think><answer>{"rating": 2}</answer>').rating == 2
 
 
-def test_the_same_answer_twice_is_one_and_two_different_ones_are_none() -> None:
-    assert parse(body('{"rating": 3}') + '<answer> {"rating": 3} </answer>').rating == 3
-    assert "2 different answers" in problem(body('{"rating": 3}') + '<answer>{"rating": 4}</answer>')
+def test_the_last_complete_answer_counts() -> None:
+    assert parse(body('{"rating": 3}') + '<answer>{"rating": 4}</answer>').rating == 4
+    assert parse(body('{"rating": 3}') + '<answer>{"rating": 4}').rating == 3
+    assert "not readable" in problem(body('{"rating": 3}') + '<answer>{"rating": 4, "rating": 4}</answer>')
 
 
 def test_repeated_and_nested_answers_are_not_well_formed() -> None:
@@ -165,15 +224,18 @@ def test_deep_nesting_is_a_problem_and_not_a_crash(opener: str, depth: int, wrap
     assert problem(body(wrap.format(opener * depth + "1" + closers * depth)))
 
 
+@pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize(
     "unit",
     ["<", "<think>", "</think>", "<answer>", "</answer>", "<think></think>", "<answer></answer>", "<think><answer>",
-     " ", "[", "\\", '"', "{", "x", "9", "<answer>{", "\u0000", "🙂"],
+     " ", "[", "\\", '"', "{", "x", "9", "<answer>{", "\u0000", "🙂",
+     "\n", "</think>\n<answer>\n", "</think><answer>{", "}</answer>", '"rating":', '"distortion_class": "a"', "rating:",
+     "3"],
 )  # fmt: skip
-def test_a_megabyte_of_anything_is_read_within_a_second(unit: str) -> None:
+def test_a_megabyte_of_anything_is_read_within_a_second(unit: str, dialect: str) -> None:
     for text in (unit * (1_000_000 // len(unit)), body(unit * (90_000 // len(unit))), "<answer>" + unit * 1_000_000):
         began = time.perf_counter()
-        assert not parse(text).usable
+        parse(text, dialect=dialect)
         assert time.perf_counter() - began < 1.0
 
 

@@ -9,7 +9,7 @@ from loupe.core.errors import ConfigError
 from loupe.grpo.config import GrpoConfig
 from loupe.grpo.coverage import CoverageConfig
 from loupe.grpo.train import run_grpo, trainer_arguments
-from loupe.rewards.joint import RewardWeights
+from loupe.rewards.settings import RewardWeights
 
 HELD_BACK = CoverageConfig(coefficient=1.0)
 
@@ -25,10 +25,8 @@ def test_the_users_arguments_win_over_ours_and_what_the_hooks_need_wins_over_all
 
 
 def test_the_weights_of_the_rewards_are_handed_on_in_the_order_of_the_terms(tmp_path: Path) -> None:
-    weighted = GrpoConfig(
-        rewards=RewardWeights(format=0.5, score=0.1, degradation=0.2, rank=0.3), trainer={"use_cpu": True}
-    )
-    assert trainer_arguments(weighted, tmp_path).reward_weights == [0.5, 0.1, 0.2, 0.3]
+    weighted = GrpoConfig(rewards=RewardWeights(0.5, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7), trainer={"use_cpu": True})
+    assert trainer_arguments(weighted, tmp_path).reward_weights == [0.5, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]
 
 
 @pytest.mark.parametrize(

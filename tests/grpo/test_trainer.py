@@ -13,17 +13,20 @@ import torch
 from PIL import Image
 
 from loupe.core.errors import ModelError
+from loupe.core.files import read_jsonl
 from loupe.core.model.encode import ChatEncoder
 from loupe.core.model.loading import load_model
 from loupe.core.policy import Conversation
 from loupe.core.protocol import load_protocol
+from loupe.core.runs import RunFolder
 from loupe.data.store import load_samples
 from loupe.grpo.config import GrpoConfig
 from loupe.grpo.coverage import CoverageConfig, coverage_penalty, select_tokens
 from loupe.grpo.rollout import as_rollouts
 from loupe.grpo.train import _rows, trainer_arguments
 from loupe.grpo.trainer import Task, ZoomGRPOTrainer, reward_names
-from loupe.rewards.joint import TERMS, RewardWeights
+from loupe.rewards.settings import RewardWeights
+from loupe.rewards.terms import TERMS
 from loupe.zoom.inputs import loop_inputs
 from loupe.zoom.loop import LoopInput, Played, play
 from loupe.zoom.scripted import ScriptedPolicy
@@ -98,7 +101,13 @@ def scripted(synthetic_folder: Path, small_run: Make, tmp_path: Path) -> Callabl
             processing_class=processor,
             reward_funcs=reward_names(),
             train_dataset=_rows(len(samples)),
-            task=Task(samples, loop_inputs(synthetic_folder, samples), load_protocol(config.protocol), config),
+            task=Task(
+                samples,
+                loop_inputs(synthetic_folder, samples),
+                load_protocol(config.protocol),
+                config,
+                RunFolder(tmp_path / "run"),
+            ),
         )
 
     return make
@@ -168,6 +177,19 @@ def test_every_reward_term_is_logged_with_what_only_episodes_have(scripted: Call
         [next(s for s in trainer.task.samples if s.id == item.episode.sample_id) for item in trainer.scored[0]],
     )
     assert logged["reward"] == pytest.approx(table.total.mean(), abs=1e-5)
+
+
+def test_the_log_explains_the_reward_of_every_rollout(scripted: Callable[..., ScriptedTrainer]) -> None:
+    trainer = scripted(trainer={"max_steps": 1})
+    trainer.train()
+    rows = read_jsonl(trainer.task.run.path / "rewards.jsonl")
+    assert [row["image"] for row in rows] == [item.episode.sample_id for item in trainer.scored[0]]
+    for row, item in zip(rows, trainer.scored[0], strict=True):
+        assert row["texts"] == [turn.text for turn in item.episode.turns]
+        assert row["comparison"] is None
+        weighted = [getattr(trainer.task.config.rewards, name) * (row[name] or 0.0) for name in TERMS]
+        assert row["total"] == pytest.approx(sum(weighted))
+    assert {row["step"] for row in rows} == {1}
 
 
 def test_a_step_makes_the_better_episodes_likelier(

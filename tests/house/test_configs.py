@@ -19,7 +19,12 @@ SCHEMAS = {
     "sft": "loupe.sft.config.SftConfig",
 }
 """Dataclass by the first word of a file's name: `sft-small.yaml` is read as `sft`."""
-PROTOCOL = "loupe.core.protocol.Protocol"
+FOLDERS = {
+    "ablations": "loupe.bench.ablation.config.AblateConfig",
+    "protocols": "loupe.core.protocol.Protocol",
+    "systems": "loupe.grpo.config.GrpoConfig",
+}
+"""Dataclass by the folder of a file, where all files of a folder are of one kind."""
 
 
 def yaml_files() -> list[Path]:
@@ -28,8 +33,7 @@ def yaml_files() -> list[Path]:
 
 
 def schema_of(path: Path) -> type:
-    stem = path.stem.split("-")[0]
-    name = PROTOCOL if path.parent.name == "protocols" else SCHEMAS.get(stem)
+    name = FOLDERS.get(path.parent.name) or SCHEMAS.get(path.stem.split("-")[0])
     assert name is not None, f"no schema claims {path.relative_to(ROOT)}; name its dataclass in SCHEMAS"
     module, _, cls = name.rpartition(".")
     return getattr(import_module(module), cls)

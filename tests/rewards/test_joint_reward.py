@@ -1,7 +1,9 @@
 """Joint reward: what of an episode is paid, the weighted sum, and that nothing is paid for silence."""
 
 import json
+import math
 from dataclasses import fields, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,8 +15,12 @@ from loupe.core.config import load_config
 from loupe.core.errors import ConfigError, DataError
 from loupe.core.protocol import Protocol
 from loupe.core.records import WHOLE, Degradation, Episode, Sample, StopReason, Turn
-from loupe.rewards.joint import TERMS, RewardOptions, RewardTable, RewardWeights, joint_reward
+from loupe.rewards.batch import Completion, Finding, RewardBatch, batch_of
+from loupe.rewards.joint import JointReward, RewardTable
+from loupe.rewards.settings import RewardOptions, RewardWeights
+from loupe.rewards.terms import TERMS
 
+NAN = math.nan
 PROTOCOL = Protocol(asks=["rating", "distortion_class", "severity"])
 NOISY = Sample("noisy", "n.png", "synth", "train", 2.0, 2.0, degradation=Degradation("noise", 3, WHOLE))
 CLEAN = Sample("clean", "c.png", "synth", "train", 4.0, 4.0, degradation=Degradation(None, 0, None))
@@ -38,7 +44,8 @@ def reward(
     weights: RewardWeights | None = None,
     options: RewardOptions | None = None,
 ) -> RewardTable:
-    return joint_reward(episodes, samples, num_generations=k, protocol=PROTOCOL, weights=weights, options=options)
+    batch = batch_of(episodes, samples, num_generations=k, protocol=PROTOCOL)
+    return JointReward(weights or RewardWeights(), options or RewardOptions()).score(batch)
 
 
 RIGHT = [episode(NOISY, say(2.0, "noise", "obvious"))] * 2 + [episode(CLEAN, say(4.0))] * 2
@@ -48,7 +55,9 @@ SAMPLES = [NOISY, NOISY, CLEAN, CLEAN]
 def test_who_is_right_in_everything_earns_one_for_each_term() -> None:
     table = reward(RIGHT, SAMPLES, 2, options=RewardOptions(rank_epsilon=0.0))
     assert table.total == pytest.approx(np.full(4, 4.0), abs=1e-9)
-    assert table.row(0) == pytest.approx({"format": 1, "score": 1, "degradation": 1, "rank": 1, "total": 4}, abs=1e-9)
+    ones = dict.fromkeys(("format", "score", "degradation", "rank"), 1.0)
+    rest = {"comparison": NAN, "region_iou": NAN, "zoom_gain": 0.0, "crop_cost": 0.0, "total": 4.0}
+    assert table.row(0) == pytest.approx(ones | rest, abs=1e-9, nan_ok=True)
 
 
 def test_hand_worked_rewards_of_four_episodes() -> None:
@@ -97,13 +106,14 @@ def test_silence_about_the_damage_is_not_the_finding_clean(text: str) -> None:
 
 def test_an_episode_without_a_verdict_earns_nothing_but_perhaps_format() -> None:
     table = reward([episode(NOISY, "?"), RIGHT[0], *RIGHT[2:]], SAMPLES, 2)
-    assert table.row(0) == {"format": 0.0, "score": 0.0, "degradation": 0.0, "rank": 0.0, "total": 0.0}
+    row = table.row(0)
+    assert [row[name] for name in ("format", "score", "degradation", "rank", "total")] == [0.0] * 5
 
 
 def test_images_of_different_datasets_are_not_ranked_against_each_other() -> None:
     table = reward([episode(NOISY, say(2.0)), episode(UNLABELLED, say(3.0))], [NOISY, UNLABELLED], 1)
     assert table.columns["rank"].tolist() == [0.0, 0.0]
-    assert table.columns["degradation"][1] == 0.0
+    assert math.isnan(table.columns["degradation"][1])
 
 
 def test_a_dataset_whose_raw_scale_runs_downwards_is_ranked_by_quality() -> None:
@@ -125,6 +135,64 @@ def test_every_weight_has_its_term_and_every_term_its_weight() -> None:
     assert reward(RIGHT, SAMPLES, 2).names == tuple(TERMS)
 
 
+def completion(image: str, text: str, **truth: Any) -> Completion:
+    answer = parse(text)
+    return Completion(image=image, turns=(text,), verdict=answer, ratings=(answer.rating,), **truth)
+
+
+def test_a_mixed_batch_pays_each_task_for_what_it_was_asked() -> None:
+    both = say(2.0, "noise", "obvious")
+    choice = '<think>hm</think><answer>{"choice": "Image B"}</answer>'
+    knows = {"target": 2.0, "finding": Finding("noise", "obvious")}
+    batch = RewardBatch(
+        (
+            completion("a", both, asks=("rating",), **knows),
+            completion("b", both, asks=("distortion_class", "severity"), **knows),
+            completion("c", choice, asks=("choice",), choice="Image B"),
+        ),
+        num_generations=1,
+    )
+    columns = JointReward().score(batch).columns
+    assert columns["format"].tolist() == [1.0, 1.0, 1.0]
+    for name, paid in {"score": [1, NAN, NAN], "degradation": [NAN, 1, NAN], "comparison": [NAN, NAN, 1]}.items():
+        assert columns[name] == pytest.approx(np.array(paid), nan_ok=True)
+    # The only image with an opinion that was asked about has nobody to be ranked against.
+    assert columns["rank"] == pytest.approx(np.array([0.0, NAN, NAN]), nan_ok=True)
+    assert JointReward().score(batch).total.tolist() == [2.0, 2.0, 2.0]
+
+
+def test_an_unknown_truth_masks_a_term_and_a_missing_answer_earns_nothing() -> None:
+    asks = ("rating", "distortion_class", "severity")
+    batch = RewardBatch((completion("a", say(2.0), asks=asks), completion("b", "?", asks=asks, target=2.0)), 1)
+    assert JointReward().score(batch).columns["score"] == pytest.approx(np.array([NAN, 0.0]), nan_ok=True)
+
+
+def test_the_terms_about_zooming_weigh_nothing_unless_somebody_says_so() -> None:
+    corner = (0.0, 0.0, 0.5, 0.5)
+    local = Sample("local", "l.png", "synth", "train", 2.0, 2.0, degradation=Degradation("noise", 3, corner))
+    first, last = ('{"rating": 4.0, "tool": "crop"}', '{"rating": 2.0, "bbox_2d": [0, 0, 0.5, 1.0]}')
+    looked = episode(local, *(f"<think>hm</think><answer>{text}</answer>" for text in (first, last)))
+    protocol = Protocol(asks=["rating", "bbox_2d"])
+    batch = batch_of([looked], [local], num_generations=1, protocol=protocol)
+    row = JointReward().score(batch).row(0)
+    assert (row["region_iou"], row["zoom_gain"], row["crop_cost"]) == (0.5, 0.5, -1.0)
+    paying = JointReward(RewardWeights(region_iou=1.0, zoom_gain=1.0, crop_cost=0.25)).score(batch).row(0)
+    assert paying["total"] == pytest.approx(row["total"] + 0.75)
+
+
+def test_in_the_dialect_of_q_insight_a_clean_image_is_the_word_null() -> None:
+    text = '<think>\nfine\n</think>\n<answer>\n{"distortion_class": "null", "severity": "null"}\n</answer>'
+    made = Completion(
+        image="a",
+        turns=(text,),
+        verdict=parse(text, dialect="q-insight"),
+        asks=("distortion_class", "severity"),
+        finding=Finding(None, None),
+    )
+    row = JointReward().score(RewardBatch((made,), 1, "q-insight")).row(0)
+    assert (row["format"], row["degradation"]) == (1.0, 1.0)
+
+
 LINES = st.one_of(
     st.just("garbage"),
     st.builds(
@@ -134,6 +202,25 @@ LINES = st.one_of(
         st.sampled_from([None, "slight", "obvious"]),
     ),
 )
+
+
+WEIGHT = st.floats(0.0, 10.0)
+
+
+@given(st.lists(LINES, min_size=6, max_size=6), st.lists(WEIGHT, min_size=len(TERMS), max_size=len(TERMS)))
+def test_the_total_is_the_sum_of_the_columns_times_their_weights(lines: list[str], weights: list[float]) -> None:
+    samples = [NOISY] * 3 + [UNLABELLED] * 3
+    episodes = [episode(sample, line) for sample, line in zip(samples, lines, strict=True)]
+    table = reward(episodes, samples, 3, weights=RewardWeights(*weights))
+    by_hand = [
+        sum(
+            weight * column[place]
+            for weight, column in zip(weights, table.columns.values(), strict=True)
+            if not math.isnan(column[place])
+        )
+        for place in range(6)
+    ]
+    assert table.total == pytest.approx(np.array(by_hand), abs=1e-9)
 
 
 @given(st.lists(LINES, min_size=6, max_size=6), st.permutations(range(3)))
@@ -150,12 +237,12 @@ def test_every_term_of_the_default_options_lies_between_zero_and_about_one(lines
     samples = [NOISY] * 3 + [CLEAN] * 3
     table = reward([episode(sample, line) for sample, line in zip(samples, lines, strict=True)], samples, 3)
     for column in table.columns.values():
-        assert np.all(column >= 0.0) and np.all(column <= 1.0011)
+        assert np.all(np.isnan(column) | ((column >= 0.0) & (column <= 1.0011)))
 
 
 def test_weights_and_options_load_as_parts_of_a_config() -> None:
     assert load_config(RewardWeights, None, ["rank=0.5"]) == RewardWeights(rank=0.5)
-    assert load_config(RewardOptions, None, ["score_shape=linear"]).score_shape == "linear"
+    assert load_config(RewardOptions, None, ["score_kind=linear"]).score_kind == "linear"
 
 
 @pytest.mark.parametrize("weight", [-1.0, float("nan"), float("inf")])
@@ -167,11 +254,12 @@ def test_a_weight_that_cannot_be_meant_is_refused(weight: float) -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"score_shape": "step"},
-        {"score_threshold": 0.0},
+        {"score_kind": "step"},
+        {"score_epsilon": 0.0},
+        {"rank_variant": "elo"},
         {"rank_epsilon": -1.0},
+        {"rank_min_variance": -1.0},
         {"class_weight": -0.1},
-        {"neighbour_credit": 1.5},
     ],
 )
 def test_an_option_out_of_range_is_refused(wrong: dict[str, str | float]) -> None:

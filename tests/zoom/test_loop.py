@@ -12,7 +12,7 @@ from loupe.core.errors import ConfigError, DataError, ModelError
 from loupe.core.policy import Conversation, Reply
 from loupe.core.protocol import Protocol
 from loupe.core.records import WHOLE, Box, Episode, StopReason
-from loupe.zoom.box import area
+from loupe.core.box import area
 from loupe.zoom.crop import CropPolicy
 from loupe.zoom.look import Look
 from loupe.zoom.loop import LoopInput, Played, play

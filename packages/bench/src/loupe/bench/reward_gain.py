@@ -12,7 +12,8 @@ from loupe.bench.correlate import paired_difference
 from loupe.bench.predictions import FILE, Prediction, read_predictions
 from loupe.core.errors import DataError
 from loupe.core.protocol import Protocol
-from loupe.rewards.joint import RewardOptions, RewardWeights, joint_reward
+from loupe.rewards.batch import batch_of
+from loupe.rewards.joint import JointReward
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +30,8 @@ def reward_gain(
     second: Path,
     protocol: Protocol,
     *,
+    reward: JointReward,
     look: str = "decided",
-    weights: RewardWeights | None = None,
-    options: RewardOptions | None = None,
 ) -> RewardGain:
     """Gain of the evaluation in folder `second` over that in `first`. Raises DataError for other images."""
     pair = [_of_look(read_predictions(folder / FILE), look) for folder in (first, second)]
@@ -40,13 +40,13 @@ def reward_gain(
             f"{first} and {second} judged other images; evaluate both on the same split with the same limit"
         )
     rewards = [
-        joint_reward(
-            [item.episode for item in items.values()],
-            [item.sample for item in items.values()],
-            num_generations=1,
-            protocol=protocol,
-            weights=weights,
-            options=options,
+        reward.score(
+            batch_of(
+                [item.episode for item in items.values()],
+                [item.sample for item in items.values()],
+                num_generations=1,
+                protocol=protocol,
+            )
         ).total
         for items in pair
     ]

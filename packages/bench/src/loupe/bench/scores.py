@@ -28,8 +28,8 @@ from loupe.bench.verdicts import (
     verdict_of,
     written_rating,
 )
+from loupe.core.box import iou
 from loupe.core.records import DISTORTION_CLASSES, Box, Turn, severity_word
-from loupe.zoom.box import iou
 
 TRUE_LABELS = (CLEAN, *DISTORTION_CLASSES)
 SAID_LABELS = (*TRUE_LABELS, OTHER, UNUSABLE)
@@ -110,6 +110,11 @@ def class_hits(predictions: Sequence[Prediction]) -> list[float]:
     return [float(said == true) for true, said, _ in _named(predictions)]
 
 
+def severity_hits(predictions: Sequence[Prediction]) -> list[float]:
+    """1.0 where class and level of a labelled sample were both named rightly, else 0.0; the same samples."""
+    return [float(said == true and severity) for true, said, severity in _named(predictions)]
+
+
 def _agreement(
     predictions: Sequence[Prediction],
     rating: Callable[[Turn | None], float],
@@ -152,13 +157,11 @@ def _recognition(predictions: Sequence[Prediction], *, n_boot: int, seed: int) -
     counts = Counter((true, said) for true, said, _ in rows)
     confusion = {true: {said: counts[true, said] for said in SAID_LABELS} for true in TRUE_LABELS}
     recalls = [row[true] / sum(row.values()) for true, row in confusion.items() if sum(row.values())]
-    hits = [float(said == true) for true, said, _ in rows]
-    both = [float(said == true and severity) for true, said, severity in rows]
     return Recognition(
         n=len(rows),
-        class_accuracy=mean_interval(hits, groups=groups, n_boot=n_boot, seed=seed),
+        class_accuracy=mean_interval(class_hits(predictions), groups=groups, n_boot=n_boot, seed=seed),
         class_accuracy_macro=float(np.mean(recalls)) if recalls else float("nan"),
-        severity_accuracy=mean_interval(both, groups=groups, n_boot=n_boot, seed=seed),
+        severity_accuracy=mean_interval(severity_hits(predictions), groups=groups, n_boot=n_boot, seed=seed),
         confusion=confusion,
     )
 

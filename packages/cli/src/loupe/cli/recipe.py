@@ -84,6 +84,7 @@ class Recipe:
         from loupe.cli.screen import out, recipe_table
         from loupe.core.protocol import load_protocol
         from loupe.grpo.config import GrpoConfig
+        from loupe.rewards.joint import JointReward
 
         summaries = {name: read_json(folder / FILE) for name, folder in self.evaluations.items()}
         for subset in ("all", "hard"):
@@ -91,7 +92,7 @@ class Recipe:
         if {"sft", "grpo"} <= set(self.evaluations):
             trained = load_config(GrpoConfig, *self._sources("grpo"))
             protocol, pair = load_protocol(trained.protocol), (self.evaluations["sft"], self.evaluations["grpo"])
-            gain = reward_gain(*pair, protocol, weights=trained.rewards, options=trained.reward_options)
+            gain = reward_gain(*pair, protocol, reward=JointReward(trained.rewards, trained.reward_options))
             out().print(
                 f"mean reward: {numbers.fixed(gain.first)} after SFT, {numbers.fixed(gain.second)} after GRPO, "
                 f"difference {numbers.interval(*gain.difference)}"

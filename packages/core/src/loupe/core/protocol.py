@@ -9,8 +9,9 @@ from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 
+from loupe.core.answer import DIALECTS
 from loupe.core.config import load_config
-from loupe.core.errors import MissingFileError
+from loupe.core.errors import ConfigError, MissingFileError
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,14 @@ class Protocol:
     """Looks that an episode may have, the overview included."""
     max_new_tokens: int = 160
     """Tokens that the agent may write in one turn."""
+    dialect: str = "loupe"
+    """How an answer is written: loupe, visualquality-r1, q-insight or zoom-iqa."""
     asks: list[str] = field(default_factory=lambda: ["rating", "distortion_class", "severity", "bbox_2d", "tool"])
     """Keys that a complete answer holds."""
+
+    def __post_init__(self) -> None:
+        if self.dialect not in DIALECTS:
+            raise ConfigError(f"got the dialect {self.dialect!r}; wanted one of {', '.join(DIALECTS)}")
 
     @property
     def fingerprint(self) -> str:

@@ -18,6 +18,8 @@ WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
 DISTORTION_CLASSES = ("noise", "blur", "compression", "darken", "brighten", "pixelate")
 SEVERITIES = ("slight", "moderate", "obvious", "serious", "catastrophic")
 """Severity words of level 1 to 5; level 0 is a clean image and has no word."""
+CHOICES = ("Image A", "Image B", "Similar")
+"""What the answer to a comparison of two images may be."""
 
 
 def severity_word(level: int) -> str | None:

@@ -1,7 +1,8 @@
 """Run folders: what every training and evaluation stage leaves beside its model, so that a result can be traced.
 
 `config.yaml` is the whole resolved configuration, `environment.json` what it ran on, `metrics.jsonl` the numbers over
-the steps, `episodes.jsonl` what the agent said about a few fixed images over the steps. A folder belongs to one run: a
+the steps, `episodes.jsonl` what the agent said about a few fixed images over the steps, `rewards.jsonl` what each
+rollout said and what every term paid for it. A folder belongs to one run: a
 second one has to choose another folder, or to go on with exactly the same settings. A run that ended before it made
 anything leaves its folder free.
 """
@@ -18,7 +19,10 @@ from loupe.core.environment import environment
 from loupe.core.errors import ConfigError
 from loupe.core.files import append_jsonl, read_json, read_jsonl, write_json, write_jsonl, write_text_atomic
 
-CONFIG, ENVIRONMENT, METRICS, EPISODES = "config.yaml", "environment.json", "metrics.jsonl", "episodes.jsonl"
+CONFIG, ENVIRONMENT = "config.yaml", "environment.json"
+METRICS, EPISODES, REWARDS = "metrics.jsonl", "episodes.jsonl", "rewards.jsonl"
+ROWS = (METRICS, EPISODES, REWARDS)
+"""Files that grow by rows, each of which has a `step`."""
 MAY_DIFFER = frozenset({"resume", "out", "steps", "max_steps", "epochs", "num_train_epochs"})
 """Last words of the keys that a resumed run may change: to go on for longer is the reason to resume, and a run folder
 that was moved is still the same run."""
@@ -37,12 +41,19 @@ class RunFolder:
 
     def append_episodes(self, step: int, rows: Iterable[Mapping[str, Any]]) -> None:
         """Append what the agent said at `step` to `episodes.jsonl`, one row an episode."""
+        self._append(EPISODES, step, rows)
+
+    def append_rewards(self, step: int, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Append what rollouts earned to `rewards.jsonl`, one row each; `step` is the first that learns from them."""
+        self._append(REWARDS, step, rows)
+
+    def _append(self, name: str, step: int, rows: Iterable[Mapping[str, Any]]) -> None:
         for row in rows:
-            append_jsonl(self.path / EPISODES, {"step": step, **row})
+            append_jsonl(self.path / name, {"step": step, **row})
 
     def rewind(self, step: int) -> None:
         """Drop all rows after `step`: a run that goes on from a checkpoint will write them again."""
-        for path in (self.path / METRICS, self.path / EPISODES):
+        for path in (self.path / name for name in ROWS):
             rows = read_jsonl(path) if path.is_file() else []
             keep = [row for row in rows if row["step"] <= step]
             if len(keep) < len(rows):
@@ -84,7 +95,7 @@ def open_run(
 def _begun(path: Path) -> bool:
     """Whether a run left more in the folder than the two files that it begins with."""
     if not (path / CONFIG).exists() and not (path / ENVIRONMENT).exists():
-        return any((path / name).exists() for name in (METRICS, EPISODES))
+        return any((path / name).exists() for name in ROWS)
     return any(item.name not in (CONFIG, ENVIRONMENT) for item in path.iterdir())
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from loupe.core.model.loading import ModelConfig
 from loupe.grpo.coverage import CoverageConfig
 from loupe.grpo.sampler import ResamplingConfig
-from loupe.rewards.joint import RewardOptions, RewardWeights
+from loupe.rewards.settings import RewardOptions, RewardWeights
 
 
 @dataclass

@@ -12,13 +12,13 @@ from loupe.core.model.loading import load_model, save_model
 from loupe.core.model.local_policy import LocalPolicy
 from loupe.core.model.resume import last_checkpoint
 from loupe.core.model.trainer_log import Progress, RunLogCallback, quiet_libraries, train_quietly
-from loupe.core.protocol import load_protocol
+from loupe.core.protocol import Protocol, load_protocol
 from loupe.core.records import Sample
 from loupe.core.runs import open_run
 from loupe.data.store import load_samples
 from loupe.grpo.config import GrpoConfig
 from loupe.grpo.trainer import Task, ZoomGRPOTrainer, reward_names
-from loupe.rewards.joint import TERMS
+from loupe.rewards.terms import TERMS
 from loupe.zoom.inputs import loop_inputs
 from loupe.zoom.probe import episode_probe
 
@@ -58,14 +58,14 @@ def run_grpo(config: GrpoConfig, *, progress: Progress | None = None) -> Path:
     Raises LoupeError for what a user can mend.
     """
     out, data = Path(config.out), Path(config.data)
-    protocol = load_protocol(config.protocol)
+    protocol = _playable(load_protocol(config.protocol))
     with quiet_libraries():
         arguments = trainer_arguments(config, out)
     samples = _enough_samples(config, arguments)
     set_seed(config.seed)
     model, processor = load_model(config.model, train=True)
     run = open_run(out, config, data=[data / "manifest.json"], start=config.model.path, resume=config.resume)
-    task = Task(samples, loop_inputs(data, samples), protocol, config)
+    task = Task(samples, loop_inputs(data, samples), protocol, config, run)
     watched = loop_inputs(data, load_samples(data, "val")[: config.probe_images])
     probe = episode_probe(
         watched, protocol, lambda trained: LocalPolicy(trained, processor, max_new_tokens=protocol.max_new_tokens)
@@ -111,6 +111,16 @@ def trainer_arguments(config: GrpoConfig, out: Path) -> GRPOConfig:
             "trainer.num_iterations=2, or trainer.steps_per_generation=2, or coverage.coefficient=0"
         )
     return arguments
+
+
+def _playable(protocol: Protocol) -> Protocol:
+    """The protocol. Raises ConfigError where it asks for what an episode over one image cannot answer."""
+    if "choice" in protocol.asks:
+        raise ConfigError(
+            f"protocol {protocol.name!r} asks to choose between images, and GRPO plays episodes over one; score such "
+            "completions with loupe.rewards.joint, or take another protocol"
+        )
+    return protocol
 
 
 def _enough_samples(config: GrpoConfig, arguments: Any) -> list[Sample]:

@@ -23,23 +23,27 @@ from loupe.core.model.encode import ChatEncoder
 from loupe.core.model.local_policy import LocalPolicy
 from loupe.core.model.resume import Resuming
 from loupe.core.protocol import Protocol
-from loupe.core.records import Sample
+from loupe.core.records import Episode, Sample
+from loupe.core.runs import RunFolder
 from loupe.grpo.config import GrpoConfig
 from loupe.grpo.coverage import coverage_penalty, select_tokens
 from loupe.grpo.rollout import as_rollouts
 from loupe.grpo.sampler import ProgressiveSampler
-from loupe.rewards.joint import TERMS, RewardTable, joint_reward
+from loupe.rewards.batch import batch_of
+from loupe.rewards.joint import JointReward, RewardTable
+from loupe.rewards.terms import TERMS
 from loupe.zoom.loop import LoopInput, Played, play
 
 
 @dataclass(frozen=True)
 class Task:
-    """What is played: the images of the training split, how to ask, and how to reward."""
+    """What is played: the images of the training split, how to ask, how to reward, and where to write it down."""
 
     samples: Sequence[Sample]
     inputs: Sequence[LoopInput]
     protocol: Protocol
     config: GrpoConfig
+    run: RunFolder
 
 
 def reward_names() -> list[Any]:
@@ -155,19 +159,25 @@ class ZoomGRPOTrainer(Resuming, GRPOTrainer):
         rows = zip(self._played, inputs, strict=True)
         pairs: Any = gather_object([(item.episode, self.task.samples[row["index"]]) for item, row in rows])
         table = self.score([episode for episode, _ in pairs], [sample for _, sample in pairs])
+        if self.accelerator.is_main_process:
+            self._write_down([episode for episode, _ in pairs], table)
         columns = np.stack([table.columns[name] for name in TERMS], axis=1)
         return torch.tensor(columns, dtype=torch.float32, device=self.accelerator.device)
 
-    def score(self, episodes: Sequence[Any], samples: Sequence[Sample]) -> RewardTable:
+    def score(self, episodes: Sequence[Episode], samples: Sequence[Sample]) -> RewardTable:
         """The reward table of whole groups."""
         config = self.task.config
-        return joint_reward(
-            episodes,
-            samples,
-            num_generations=self.num_generations,
-            protocol=self.task.protocol,
-            weights=config.rewards,
-            options=config.reward_options,
+        batch = batch_of(episodes, samples, num_generations=self.num_generations, protocol=self.task.protocol)
+        return JointReward(config.rewards, config.reward_options).score(batch)
+
+    def _write_down(self, episodes: Sequence[Episode], table: RewardTable) -> None:
+        """What each rollout said and what it earned, so that every reward can be explained."""
+        self.task.run.append_rewards(
+            self.state.global_step + 1,
+            (
+                {"image": episode.sample_id, "texts": [turn.text for turn in episode.turns], **table.row(place)}
+                for place, episode in enumerate(episodes)
+            ),
         )
 
     def _get_per_token_logps_and_entropies(self, *args: Any, **kwargs: Any) -> Any:

@@ -1,26 +1,28 @@
-"""Format reward: did the agent answer in the layout and with the keys that it was asked for?
+"""Format reward: did the agent answer in the layout that it was asked for?
 
-Q-Insight and VisualQuality-R1 match the layout alone; here the answer must also parse, since a well laid out answer
-that nobody can read is worth nothing. What counts is what `loupe.core.answer.parse` says, and nothing else reads text.
+VisualQuality-R1 (arXiv 2505.14460, code) and Q-Insight (arXiv 2503.22679, section 3.3) pay the layout alone: an answer
+that says nothing readable in the right tags earns 1. Zoom-IQA names a format reward without its form. In our dialect,
+and in that of zoom-iqa, the answer must be readable too, for a well laid out answer that nobody can read is worth
+nothing. What the layout is says `loupe.core.dialects`, and nothing else reads text.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection
 
-import numpy as np
+from loupe.core.answer import parse
 
-from loupe.core.answer import Answer
-from loupe.rewards.arrays import FloatArray
+LAYOUT_ALONE = frozenset({"visualquality-r1", "q-insight"})
+"""Dialects whose format reward does not ask whether the answer is readable."""
 
 
-def format_reward(answers: Sequence[Answer], asks: Sequence[str]) -> FloatArray:
-    """1 where the answer is usable, well formed and says every key of `asks`, else 0; (N,).
+def format_reward(text: str, *, dialect: str = "loupe", asks: Collection[str] = ()) -> float:
+    """1.0 where the completion has the layout of the dialect, else 0.0.
 
-    A key may be said to be null (no distortion has no severity), but for `rating`: every image has one.
+    `asks` names keys that the answer has to say, in the dialects that ask for a readable one. A key may be said to be
+    null (no distortion has no severity), but for `rating`: every image has one. Raises ConfigError for a dialect that
+    nobody knows.
     """
-    wanted = frozenset(asks)
-    return np.array([float(_complete(answer, wanted)) for answer in answers], dtype=np.float64)
-
-
-def _complete(answer: Answer, wanted: frozenset[str]) -> bool:
-    rated = answer.rating is not None or "rating" not in wanted
-    return answer.usable and answer.well_formed and rated and wanted <= set(answer.said)
+    answer = parse(text, dialect=dialect)
+    if dialect in LAYOUT_ALONE:
+        return float(answer.well_formed)
+    rated = answer.rating is not None or "rating" not in asks
+    return float(answer.usable and answer.well_formed and rated and set(asks) <= set(answer.said))

@@ -10,84 +10,101 @@ unbiased variance over an image's samples, and Phi the normal distribution funct
 The paper has no epsilon; its code adds 1e-6 inside each root, so that rewards lie in 0.002..1.001 and not in 0..1.
 Only the order of opinions counts, so images of several datasets need no common scale as long as pairs stay inside one.
 
-Ours, where paper and code are silent or fail: a rating that is NaN is left out of mean and variance and earns 0 (the
-code draws a random one); one rating has variance 0 (the code gets NaN and pays everyone the same in silence); an image
-without a partner earns 0, for there is nothing to rank it against.
+Variants, from the ablation of the paper (its code has none of them): `probability-average` is Eq. 7, p_k(i, j) as the
+mean over the samples k' of j of Phi((q_k(i) - q_k'(j)) / sqrt(s2(i) + s2(j) + gamma)); `case-v` is Eq. 7 with both
+variances one, Thurstone's Case V; `binary` pays 1 where the rating stands to the mean of the other image (above, equal,
+below) as the opinions stand, else 0. The paper gives no formula for its binary reward; this one is ours.
+
+Ours, where paper and code are silent or fail: a missing rating is left out of mean and variance and earns 0 (the code
+draws a random one); one rating has variance 0 (the code gets NaN and pays everyone the same in silence); an image
+without a partner earns 0, for there is nothing to rank it against; `min_variance` keeps a gap of 0.01 between two
+groups that agree with themselves from counting as certainty (0, off, as in paper and code).
 """
 
-import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from loupe.core.errors import ConfigError, DataError
-from loupe.rewards.arrays import FloatArray, Numbers, vector
+from loupe.rewards.arrays import FloatArray, vector
+from loupe.rewards.rank_variants import VARIANTS, rated_batch
+from loupe.rewards.thurstone import fidelity, thurstone_probability
 
-_erfc = np.vectorize(math.erfc, otypes=[np.float64])
+__all__ = ["fidelity", "rank_reward", "thurstone_probability"]
+
+MISSING = ("exclude", "refuse")
+_CELLS = 1 << 15
+"""Comparisons (image, sample, partner) in hand at once: little enough to stay in a processor's cache."""
 
 
 def rank_reward(
-    ratings: FloatArray,
-    mos: Numbers,
+    ratings: ArrayLike,
+    mos: ArrayLike,
     *,
-    groups: Sequence[Hashable] | None = None,
-    gamma: float = 1e-6,
+    variant: str = "thurstone",
+    groups: Sequence[object] | None = None,
     epsilon: float = 1e-6,
+    missing: str = "exclude",
+    min_variance: float = 0.0,
 ) -> FloatArray:
-    """Fidelity reward (images, samples), higher is better; NaN in `ratings` (images, samples) is an unusable answer.
+    """Reward (images, samples), higher is better, of `ratings` (images, samples); NaN or None is an unusable answer.
 
     `mos` (images,) is higher for a better image, on any scale. `groups` (images,) names what images may be compared
-    within, for example the dataset; None compares all. `epsilon=0` gives the formula of the paper. Raises DataError for
-    shapes that do not fit or a `mos` that is not finite, ConfigError for gamma <= 0 or epsilon < 0.
+    within, for example the dataset; None compares all. `epsilon=0` gives the formula of the paper. `missing="refuse"`
+    raises where a rating is missing. B images make B^2 pairs; they are visited in slices of 32768 comparisons or of one
+    image, whichever is more, so that memory grows with B and not with its square. Raises DataError for shapes that do
+    not fit, a `mos` or a rating that is not finite; ConfigError for a setting that is none.
     """
-    ratings, opinions = _checked(ratings, mos, groups)
-    if not gamma > 0.0 or not epsilon >= 0.0:
-        raise ConfigError(f"got gamma {gamma} and epsilon {epsilon}; wanted gamma > 0 and epsilon >= 0")
-    mean, variance, rated = _moments(ratings)
-    spread = np.sqrt(variance[:, None] + variance[None, :] + gamma)
-    # Axes: image i, sample k, partner j.
-    z = (np.where(np.isnan(ratings), 0.0, ratings)[:, :, None] - mean) / spread[:, None, :]
-    better = (0.5 * (1.0 + np.sign(opinions[:, None] - opinions[None, :])))[:, None, :]
-    fidelity = np.sqrt(better * _phi(z) + epsilon) + np.sqrt((1.0 - better) * _phi(-z) + epsilon)
-    partners = _partners(groups, rated)
-    total = np.where(partners[:, None, :], fidelity, 0.0).sum(axis=2)
-    reward = total / np.maximum(1, partners.sum(axis=1))[:, None]
-    return np.where(np.isnan(ratings), 0.0, reward)
+    q, opinions = _checked(ratings, mos, groups)
+    _check_settings(variant, epsilon=epsilon, missing=missing, min_variance=min_variance)
+    usable = ~np.isnan(q)
+    if missing == "refuse" and not usable.all():
+        raise DataError(f"got {int((~usable).sum())} missing ratings; leave those out, or set missing='exclude'")
+    batch = rated_batch(q, usable, min_variance)
+    codes, reward = _codes(groups, len(q)), np.zeros_like(q)
+    for part in _slices(q.shape):
+        order = np.sign(opinions[part, None] - opinions)
+        partners = (codes[part, None] == codes) & (batch.count > 0.0)
+        partners[np.arange(len(partners)), np.arange(part.start, part.stop)] = False
+        earned = VARIANTS[variant](batch, part, order, epsilon)
+        total = np.einsum("ikj,ij->ik", earned, partners.astype(np.float64))
+        reward[part] = total / np.maximum(1, partners.sum(axis=1))[:, None]
+    return np.where(usable, reward, 0.0)
 
 
-def _checked(ratings: FloatArray, mos: Numbers, groups: Sequence[Hashable] | None) -> tuple[FloatArray, FloatArray]:
-    ratings = np.asarray(ratings, dtype=np.float64)
-    if ratings.ndim != 2:
-        raise DataError(f"got ratings of shape {ratings.shape}; wanted (images, samples)")
-    opinions = vector(mos, name="mos", length=len(ratings))
+def _checked(ratings: ArrayLike, mos: ArrayLike, groups: Sequence[object] | None) -> tuple[FloatArray, FloatArray]:
+    q = np.asarray(ratings, dtype=np.float64)
+    if q.ndim != 2:
+        raise DataError(f"got ratings of shape {q.shape}; wanted (images, samples)")
+    opinions = vector(mos, name="mos", length=len(q))
     if not np.isfinite(opinions).all():
         raise DataError(f"got a mos that is not finite for image {int(np.argmin(np.isfinite(opinions)))}; leave it out")
-    if np.isinf(ratings).any():
+    if np.isinf(q).any():
         raise DataError("got an infinite rating; wanted a number, or NaN for an unusable answer")
-    if groups is not None and len(groups) != len(ratings):
-        raise DataError(f"got {len(groups)} groups for {len(ratings)} images; wanted one each")
-    return ratings, opinions
+    if groups is not None and len(groups) != len(q):
+        raise DataError(f"got {len(groups)} groups for {len(q)} images; wanted one each")
+    return q, opinions
 
 
-def _moments(ratings: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Mean and unbiased variance over the usable samples, 0 where there are too few, and how many are usable."""
-    usable = ~np.isnan(ratings)
-    count = usable.sum(axis=1).astype(np.float64)
-    mean = np.where(usable, ratings, 0.0).sum(axis=1) / np.maximum(1.0, count)
-    squares = np.where(usable, (ratings - mean[:, None]) ** 2, 0.0).sum(axis=1)
-    return mean, squares / np.maximum(1.0, count - 1.0), count
+def _check_settings(variant: str, *, epsilon: float, missing: str, min_variance: float) -> None:
+    if variant not in VARIANTS:
+        raise ConfigError(f"got the rank variant {variant!r}; wanted one of {', '.join(VARIANTS)}")
+    if missing not in MISSING:
+        raise ConfigError(f"got missing={missing!r}; wanted one of {', '.join(MISSING)}")
+    if not epsilon >= 0.0 or not min_variance >= 0.0:
+        raise ConfigError(f"got epsilon {epsilon} and min_variance {min_variance}; wanted 0 or more")
 
 
-def _partners(groups: Sequence[Hashable] | None, rated: FloatArray) -> NDArray[np.bool_]:
-    """(images, images): true where the second image is another one of the same group and has a usable rating."""
-    names = [None] * len(rated) if groups is None else list(groups)
-    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
-    codes = np.array([numbers[name] for name in names], dtype=np.int64)
-    same = codes[:, None] == codes[None, :]
-    return same & ~np.eye(len(names), dtype=np.bool_) & (rated > 0.0)[None, :]
+def _codes(groups: Sequence[object] | None, images: int) -> NDArray[np.int64]:
+    """A number for the group of each image (images,)."""
+    if groups is None:
+        return np.zeros(images, dtype=np.int64)
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(groups))}
+    return np.array([numbers[name] for name in groups], dtype=np.int64)
 
 
-def _phi(z: FloatArray) -> FloatArray:
-    """Normal distribution function; exact in both tails, where 1 - Phi would round to 0."""
-    return 0.5 * _erfc(-z / math.sqrt(2.0)) if z.size else np.zeros_like(z)
+def _slices(shape: tuple[int, ...]) -> Iterator[slice]:
+    images, samples = shape
+    rows = max(1, _CELLS // max(1, samples * images))
+    return (slice(start, min(start + rows, images)) for start in range(0, images, rows))

@@ -7,8 +7,8 @@ the true region is the ceiling. The loop differs between the four in nothing but
 from enum import StrEnum
 from random import Random
 
+from loupe.core.box import random_box
 from loupe.core.records import WHOLE, Box
-from loupe.zoom.box import random_box
 
 
 class Look(StrEnum):

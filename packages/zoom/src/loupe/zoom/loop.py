@@ -27,6 +27,9 @@ from loupe.core.records import WHOLE, Box, Episode, StopReason, Turn
 from loupe.zoom.crop import DEFAULT_POLICY, CropPolicy, PixelBox, as_box, crop_region
 from loupe.zoom.look import Look, box_to_show
 
+CENTRE: Box = (0.25, 0.25, 0.75, 0.75)
+"""What is shown to an agent whose wish for a crop names no box that can be read, as the dialect zoom-iqa allows."""
+
 
 @dataclass(frozen=True, slots=True)
 class LoopInput:
@@ -113,7 +116,7 @@ def _open(source: LoopInput, rules: _Rules) -> _Run:
 
 
 def _advance(run: _Run, reply: Reply, rules: _Rules) -> None:
-    answer = parse(reply.text)
+    answer = parse(reply.text, dialect=rules.protocol.dialect)
     run.conversation.replies.append(reply)
     run.turns.append(
         Turn(
@@ -140,9 +143,8 @@ def _advance(run: _Run, reply: Reply, rules: _Rules) -> None:
 
 def _new_region(run: _Run, answer: Answer, rules: _Rules) -> PixelBox | None:
     """Region to show next, None where the wish is refused because there is nothing new in it."""
-    assert answer.bbox_2d is not None  # wants_crop says so
     width, height = run.source.image.size
-    asked = crop_region(answer.bbox_2d, width, height, policy=rules.crop_policy)
+    asked = crop_region(answer.bbox_2d or CENTRE, width, height, policy=rules.crop_policy)
     rng = Random(f"{rules.seed}/{run.source.key}/{len(run.turns)}")
     box = box_to_show(rules.look, as_box(asked, width, height), truth=run.source.truth, rng=rng)
     shown = crop_region(box, width, height, policy=rules.crop_policy)

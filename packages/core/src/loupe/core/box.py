@@ -1,6 +1,7 @@
 """Geometry of normalised boxes, [x1, y1, x2, y2] in [0, 1] of the whole image.
 
-Kept apart from cropping because evaluation needs the same measures without any pixels. The formulas are the usual ones.
+Zoom, rewards and evaluation share these measures, and none of them needs pixels for it. The formulas are the usual
+ones.
 """
 
 from random import Random

@@ -1,0 +1,101 @@
+"""What the reward terms see of a batch: for each completion what was said, what was asked, and what is true.
+
+A batch may mix tasks, as Q-Insight does: what a completion was not asked for, or what nobody labelled, it is not paid
+for. Episodes of the zoom loop become completions by `batch_of`; a comparison of two images, which no episode plays, is
+a completion made by hand.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from loupe.core.answer import Answer
+from loupe.core.errors import DataError
+from loupe.core.protocol import Protocol
+from loupe.core.records import Box, Episode, Sample, severity_word
+
+
+class Finding(NamedTuple):
+    """What is wrong with an image: class and severity as words, both None for "nothing"."""
+
+    distortion_class: str | None
+    severity: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completion:
+    """One completion: a whole episode, or the answer to a single prompt.
+
+    `image` names what was judged. `turns` are the texts of all turns, `ratings` what each of them said (None for
+    nothing usable), `verdict` the answer that is paid, None where there is none. `asks` are the answer keys of the
+    task. Truths are None where nobody knows them: `target` on 1..5, `finding`, `region` in [0, 1] for local damage,
+    `choice` of a comparison. `dataset` names what images may be ranked within.
+    """
+
+    image: str
+    turns: tuple[str, ...]
+    verdict: Answer | None
+    asks: tuple[str, ...]
+    ratings: tuple[float | None, ...] = ()
+    dataset: str = ""
+    target: float | None = None
+    finding: Finding | None = None
+    region: Box | None = None
+    choice: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RewardBatch:
+    """N completions, `num_generations` of each image in a row. Raises DataError where they do not stand so."""
+
+    completions: tuple[Completion, ...]
+    num_generations: int
+    dialect: str = "loupe"
+    """Dialect of the answers, which decides about their layout."""
+
+    def __post_init__(self) -> None:
+        count, k = len(self.completions), self.num_generations
+        if k < 1 or count % k:
+            raise DataError(f"got {count} completions and num_generations {k}; wanted a whole number of groups")
+        for place, item in enumerate(self.completions):
+            first = self.completions[place - place % k]
+            if (item.image, item.asks, item.target) != (first.image, first.asks, first.target):
+                raise DataError(
+                    f"place {place}: got a completion of {item.image!r} in the group of {first.image!r}; wanted the "
+                    "completions of one image and one task in a row"
+                )
+
+
+def batch_of(
+    episodes: Sequence[Episode], samples: Sequence[Sample], *, num_generations: int, protocol: Protocol
+) -> RewardBatch:
+    """Batch of N episodes. `samples` (N,) are their images, each repeated `num_generations` times in a row.
+
+    Raises DataError where episodes and samples do not belong together in this order.
+    """
+    if len(episodes) != len(samples):
+        raise DataError(f"got {len(episodes)} episodes, {len(samples)} samples; wanted as many samples as episodes")
+    for place, (episode, sample) in enumerate(zip(episodes, samples, strict=True)):
+        if episode.sample_id != sample.id:
+            raise DataError(
+                f"place {place}: got an episode of {episode.sample_id!r} beside the sample {sample.id!r}; wanted each "
+                "beside its own sample"
+            )
+    asks = tuple(protocol.asks)
+    completions = tuple(_completion(*pair, asks=asks) for pair in zip(episodes, samples, strict=True))
+    return RewardBatch(completions, num_generations, protocol.dialect)
+
+
+def _completion(episode: Episode, sample: Sample, *, asks: tuple[str, ...]) -> Completion:
+    damage = sample.degradation
+    return Completion(
+        image=sample.id,
+        turns=tuple(turn.text for turn in episode.turns),
+        verdict=None if episode.verdict is None else episode.verdict.answer,
+        asks=asks,
+        ratings=tuple(turn.answer.rating for turn in episode.turns),
+        dataset=sample.dataset,
+        target=sample.rating,
+        finding=None if damage is None else Finding(damage.distortion_class, severity_word(damage.severity)),
+        region=damage.bbox_2d if damage is not None and damage.is_local else None,
+    )
