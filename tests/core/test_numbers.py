@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loupe.core.numbers import count, fixed, interval, percent, rating, seconds, signed
+from loupe.core.numbers import count, fixed, interval, percent, rating, scientific, seconds, signed
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ def test_a_fraction_has_no_leading_zero(value: float, text: str) -> None:
     assert fixed(value) == text
 
 
-@pytest.mark.parametrize("show", [fixed, signed, rating, percent, seconds])
+@pytest.mark.parametrize("show", [fixed, signed, rating, percent, scientific, seconds])
 @pytest.mark.parametrize("value", [None, float("nan"), float("inf"), float("-inf")])
 def test_what_is_missing_is_a_dash(show, value: float | None) -> None:
     assert show(value) == "–"
@@ -75,3 +75,8 @@ def test_a_span_of_time_is_shown_in_the_unit_that_fits_it(value: float, text: st
 @given(st.floats(-1e6, 1e6), st.integers(1, 6))
 def test_the_printed_number_is_the_nearest_one(value: float, places: int) -> None:
     assert abs(float(fixed(value, places)) - value) <= 0.5000001 * 10**-places
+
+
+@pytest.mark.parametrize(("value", "text"), [(2.34e-15, "2.3e-15"), (0.0, "0"), (12345.0, "1.2e+04")])
+def test_a_number_far_from_one_has_two_digits_and_a_power(value: float, text: str) -> None:
+    assert scientific(value) == text

@@ -1,4 +1,4 @@
-"""`loupe data`: what makes data folders and looks after them; so far one verb, `synth`."""
+"""`loupe data`: what makes data folders and looks after them: `synth` and `pairs`."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +45,27 @@ def synth(
         folder = synthesise(settings, progress=step)
     out().print(_table(read_json(folder / "manifest.json")["splits"]))
     remark(f"written to {folder}: images, labels of each split, manifest.json")
+
+
+@data.command()
+def pairs(
+    overrides: Overrides = None,
+    config: ConfigFile = None,
+) -> None:
+    """Pair the images of a data folder for comparison: which is better, or are they alike? Each pair in both orders.
+
+    Examples:
+
+    loupe data pairs data=data/pocket
+
+    loupe data pairs data=data/pocket split=test count=500 margin=0.5 alike_share=0
+    """
+    from loupe.cli.screen import remark
+    from loupe.core.config import load_config
+    from loupe.data.pairs import PairsConfig, write_pairs
+
+    path = write_pairs(load_config(PairsConfig, config, words(overrides)))
+    remark(f"written to {path}")
 
 
 def _table(splits: dict[str, dict[str, Any]]) -> "Table":

@@ -26,6 +26,7 @@ VERBS = {
     "evaluate": "Judge a data split under several looks, and score what came of it.",
     "report": "Make one HTML page of evaluations and trainings.",
     "assess": "Rate pictures, and show what the agent looked at.",
+    "bench": "Measure parts of Loupe beside yardsticks.",
     "demo": "Walk the whole recipe on two CPU cores.",
     "pocket": "Make the pocket checkpoints from zero.",
 }

@@ -46,6 +46,13 @@ def percent(fraction: float | None, places: int = 1) -> str:
     return f"{abs(fraction) if fraction == 0 else fraction:.{places}%}".replace("%", " %")
 
 
+def scientific(value: float | None) -> str:
+    """One digit before and one behind the point, for numbers far from 1: `2.3e-15`; zero is `0`."""
+    if value is None or not math.isfinite(value):
+        return DASH
+    return f"{value:.1e}" if value else "0"
+
+
 def count(number: int | None) -> str:
     """A whole number with commas: `12,345`."""
     return DASH if number is None else f"{number:,}"
