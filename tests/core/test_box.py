@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loupe.core.records import WHOLE, Box
 from loupe.core.box import area, iou, random_box, shift_inside
+from loupe.core.records import WHOLE, Box
 
 UNIT = st.floats(0.0, 1.0)
 BOXES = st.tuples(UNIT, UNIT, UNIT, UNIT).map(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loupe.core.answer import parse
+from loupe.core.answer import parse, plain
 from loupe.core.config import load_config
 from loupe.core.errors import ConfigError, DataError
 from loupe.core.protocol import Protocol
@@ -185,7 +185,7 @@ def test_in_the_dialect_of_q_insight_a_clean_image_is_the_word_null() -> None:
     made = Completion(
         image="a",
         turns=(text,),
-        verdict=parse(text, dialect="q-insight"),
+        verdict=plain(parse(text, dialect="q-insight")),
         asks=("distortion_class", "severity"),
         finding=Finding(None, None),
     )

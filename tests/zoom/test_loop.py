@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from loupe.core.answer import answer_of, render
+from loupe.core.box import area
 from loupe.core.errors import ConfigError, DataError, ModelError
 from loupe.core.policy import Conversation, Reply
 from loupe.core.protocol import Protocol
 from loupe.core.records import WHOLE, Box, Episode, StopReason
-from loupe.core.box import area
 from loupe.zoom.crop import CropPolicy
 from loupe.zoom.look import Look
 from loupe.zoom.loop import LoopInput, Played, play
@@ -294,3 +294,26 @@ def test_a_policy_that_loses_a_reply_is_an_error() -> None:
 
     with pytest.raises(ModelError, match="got 0 replies to 1 conversations"):
         play(Forgetful({"a": [final(3.0)]}), [LoopInput("a", "a", picture())], PROTOCOL)
+
+
+# Dialects
+
+
+def test_the_protocol_says_in_which_dialect_an_answer_is_read() -> None:
+    clean = '<think>\nok\n</think>\n<answer>\n{"rating": 4, "distortion_class": "null", "severity": "null"}\n</answer>'
+    answer = play_one(clean, protocol=Protocol(dialect="q-insight")).episode.turns[0].answer
+    assert (answer.rating, answer.distortion_class, answer.severity, answer.well_formed) == (4.0, None, None, True)
+    assert play_one("3.5", protocol=Protocol(dialect="visualquality-r1")).episode.turns[0].answer.rating == 3.5
+    assert play_one("3.5").episode.stop_reason is StopReason.UNUSABLE
+
+
+def test_a_wish_for_a_crop_without_a_readable_box_shows_the_centre() -> None:
+    asks = '<answer>{"bbox_2d": "there", "rating": 3, "tool": "crop"}</answer>'
+    ends = '<answer>{"bbox_2d": [0, 0, 0, 0], "rating": 2, "tool": "final"}</answer>'
+    episode = play_one(asks, ends, protocol=Protocol(dialect="zoom-iqa")).episode
+    assert [turn.view for turn in episode.turns] == [WHOLE, (0.25, 0.25, 0.75, 0.75)]
+
+
+def test_a_dialect_that_nobody_knows_is_refused() -> None:
+    with pytest.raises(ConfigError, match="klingon"):
+        Protocol(dialect="klingon")

@@ -14,7 +14,7 @@ from loupe.core.dialects import loupe, q_insight, visualquality_r1, zoom_iqa
 from loupe.core.dialects.record import Answer
 from loupe.core.errors import ConfigError
 
-__all__ = ["DIALECTS", "MAX_TEXT", "Answer", "answer_of", "parse", "render"]
+__all__ = ["DIALECTS", "MAX_TEXT", "Answer", "answer_of", "parse", "plain", "render"]
 
 MAX_TEXT = 100_000
 """Characters of a completion that are looked at; what comes later cannot be an answer that anybody meant."""
@@ -36,6 +36,12 @@ def parse(text: str, *, dialect: str = "loupe") -> Answer:
     if dialect not in DIALECTS:
         raise ConfigError(f"got the dialect {dialect!r}; wanted one of {', '.join(DIALECTS)}")
     return DIALECTS[dialect](text[:MAX_TEXT])
+
+
+def plain(answer: Answer) -> Answer:
+    """The answer in Loupe's own terms: the word "null", with which Q-Insight names a clean image, becomes None."""
+    words = {key: None for key in ("distortion_class", "severity") if getattr(answer, key) == "null"}
+    return replace(answer, **words)
 
 
 def render(answer: Answer) -> str:

@@ -27,9 +27,9 @@ class Completion:
     """One completion: a whole episode, or the answer to a single prompt.
 
     `image` names what was judged. `turns` are the texts of all turns, `ratings` what each of them said (None for
-    nothing usable), `verdict` the answer that is paid, None where there is none. `asks` are the answer keys of the
-    task. Truths are None where nobody knows them: `target` on 1..5, `finding`, `region` in [0, 1] for local damage,
-    `choice` of a comparison. `dataset` names what images may be ranked within.
+    nothing usable), `verdict` the answer that is paid, in the terms of `loupe.core.answer.plain`, None where there is
+    none. `asks` are the answer keys of the task. Truths are None where nobody knows them: `target` on 1..5, `finding`,
+    `region` in [0, 1] for local damage, `choice` of a comparison. `dataset` names what images may be ranked within.
     """
 
     image: str

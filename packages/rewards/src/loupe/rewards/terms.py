@@ -135,6 +135,4 @@ def _said(answer: Answer | None) -> Finding | None:
     """None unless class and severity were both said: silence must not be paid as the finding "clean"."""
     if answer is None or not answer.usable or not set(answer.said) >= _FINDING:
         return None
-    # In the dialect of Q-Insight a clean image has the word "null".
-    words = (None if word == "null" else word for word in (answer.distortion_class, answer.severity))
-    return Finding(*words)
+    return Finding(answer.distortion_class, answer.severity)

@@ -19,7 +19,7 @@ from random import Random
 
 from PIL import Image
 
-from loupe.core.answer import Answer, parse
+from loupe.core.answer import Answer, parse, plain
 from loupe.core.errors import ConfigError, DataError, ModelError
 from loupe.core.policy import Conversation, Policy, Reply, UserTurn
 from loupe.core.protocol import Protocol
@@ -116,7 +116,7 @@ def _open(source: LoopInput, rules: _Rules) -> _Run:
 
 
 def _advance(run: _Run, reply: Reply, rules: _Rules) -> None:
-    answer = parse(reply.text, dialect=rules.protocol.dialect)
+    answer = plain(parse(reply.text, dialect=rules.protocol.dialect))
     run.conversation.replies.append(reply)
     run.turns.append(
         Turn(
