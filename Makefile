@@ -14,10 +14,11 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.t
 TORCH := $(shell grep '^torch==' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint format data sft own grpo evaluate assess report pocket clean
+.PHONY: help install demo test check lint format data sft own grpo evaluate assess report ablate ablate-full \
+	bench-rewards pocket clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo '  Variables: SIZE=full|small (demo), ARGS="key=value ..." (handed to the stage), PYTHON, VENV'
 
@@ -68,6 +69,15 @@ assess: $(STAMP) ## Rate images: make assess ARGS="photo.jpg"
 
 report: $(STAMP) ## Make one HTML page of evaluations and trainings
 	$(BIN)/loupe report --config configs/pocket/report.yaml $(ARGS)
+
+ablate: $(STAMP) ## What rewards are worth, in a hurry: three rows x two seeds
+	$(BIN)/loupe ablate configs/ablations/quick.yaml $(ARGS)
+
+ablate-full: $(STAMP) ## The same with every row and three seeds (hours); goes on where it was stopped
+	$(BIN)/loupe ablate configs/ablations/rewards.yaml $(ARGS)
+
+bench-rewards: $(STAMP) ## Time the rank reward beside loops over the same formula, on one core
+	OMP_NUM_THREADS=1 $(BIN)/loupe bench rewards
 
 pocket: $(STAMP) ## Make both pocket checkpoints from nothing (hours on two cores)
 	$(BIN)/loupe pocket $(ARGS)

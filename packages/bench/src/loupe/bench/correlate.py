@@ -97,11 +97,20 @@ def paired_difference(
         return mean_interval(first - second, groups=groups, n_boot=n_boot, seed=seed)
     if statistic not in _STATISTICS or mos is None:
         raise ValueError(f"got statistic {statistic!r}; wanted mean, or one of {', '.join(_STATISTICS)} with mos")
-    (first, y), (second, _) = _pair(a, mos), _pair(b, mos)
-    if not (_sound(first, y) and _sound(second, y)):
+    of_a, of_b = weighted_statistic(statistic, a, mos), weighted_statistic(statistic, b, mos)
+    n = _pair(a, b)[0].size
+    if n == 0:
         return UNDEFINED
-    of_a, of_b = _STATISTICS[statistic](first, y), _STATISTICS[statistic](second, y)
-    return _intervals([lambda w: of_a(w) - of_b(w)], groups, n=y.size, n_boot=n_boot, seed=seed)[0]
+    return _intervals([lambda w: of_a(w) - of_b(w)], groups, n=n, n_boot=n_boot, seed=seed)[0]
+
+
+def weighted_statistic(name: str, predictions: ArrayLike, mos: ArrayLike) -> Weighted:
+    """`name` (plcc, srcc, krcc or rmse) of `predictions` (n,) against `mos` (n,) as a function of weights (draws, n).
+
+    NaN for any weights where `correlations` gives NaN. Raises ValueError where the lengths differ, KeyError for a name.
+    """
+    x, y = _pair(predictions, mos)
+    return _STATISTICS[name](x, y) if _sound(x, y) else lambda w: np.full(len(w), math.nan)
 
 
 def mean_interval(
@@ -143,10 +152,10 @@ def _intervals(
     """The statistics of all `n` items, and their 2.5 % and 97.5 % points over the draws."""
     points = [float(statistic(np.ones((1, n)))[0]) for statistic in statistics]
     parts = [
-        [statistic(weights) for statistic in statistics] for weights in _draws(groups, n=n, count=n_boot, seed=seed)
+        [statistic(weights) for statistic in statistics] for weights in draws(groups, n=n, count=n_boot, seed=seed)
     ]
     return [
-        _interval(
+        interval_of(
             point,
             np.concatenate([part[index] for part in parts]) if parts else np.empty(0),
         )
@@ -154,17 +163,23 @@ def _intervals(
     ]
 
 
-def _interval(point: float, draws: Floats) -> Interval:
-    """A figure that half of the draws cannot give has no interval worth printing."""
-    defined = draws[np.isfinite(draws)]
-    if math.isnan(point) or 2 * defined.size <= draws.size:
+def interval_of(point: float, values: Floats) -> Interval:
+    """`point` with the 2.5 % and 97.5 % points of its `values` (draws,).
+
+    A figure that half of the draws cannot give has no interval worth printing: NaN bounds.
+    """
+    defined = values[np.isfinite(values)]
+    if math.isnan(point) or 2 * defined.size <= values.size:
         return Interval(point, math.nan, math.nan)
     low, high = np.quantile(defined, [0.025, 0.975])
     return Interval(point, float(low), float(high))
 
 
-def _draws(groups: Sequence[str] | None, *, n: int, count: int, seed: int) -> Iterator[Floats]:
-    """Weights (draws, n) in batches of bounded memory, `count` draws in all: how often each item was taken."""
+def draws(groups: Sequence[str] | None, *, n: int, count: int, seed: int) -> Iterator[Floats]:
+    """Weights (draws, n) in batches of bounded memory, `count` draws in all: how often each item was taken.
+
+    No draws at all where there is one group only. Raises ValueError where `groups` (n,) are not one an item.
+    """
     names = np.arange(n) if groups is None else np.unique(np.asarray(groups, dtype=str), return_inverse=True)[1].ravel()
     if names.size != n:
         raise ValueError(f"got {names.size} groups for {n} items; wanted one an item")

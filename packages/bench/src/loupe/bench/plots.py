@@ -40,20 +40,20 @@ def learning_curves(series: Mapping[str, Series]) -> str:
     """One small panel a series over the steps; a thick line is the running mean over a tenth of the points."""
     columns = min(3, len(series))
     rows = math.ceil(len(series) / columns)
-    figure, axes = _figure(columns * 3.4, rows * 2.1, rows=rows, columns=columns)
+    figure, axes = new_figure(columns * 3.4, rows * 2.1, rows=rows, columns=columns)
     for axis in axes[len(series) :]:
         axis.set_visible(False)
     for axis, (name, points) in zip(axes, series.items(), strict=False):
         steps, values = [step for step, _ in points], [value for _, value in points]
         axis.plot(steps, values, color=ACCENT, alpha=0.3, linewidth=0.8)
-        axis.plot(steps, _smooth(values), color=ACCENT, linewidth=1.6)
+        axis.plot(steps, smooth(values), color=ACCENT, linewidth=1.6)
         axis.set_title(name[:40], fontsize=9, color=INK, loc="left", parse_math=False)
-    return _uri(figure)
+    return svg_uri(figure)
 
 
 def scatter(labels: Sequence[float], ratings: Sequence[float], *, hard: Sequence[bool]) -> str:
     """Ratings against labels, both on 1..5, with the diagonal; hard images in a second colour."""
-    figure, (axis,) = _figure(4.6, 4.4)
+    figure, (axis,) = new_figure(4.6, 4.4)
     axis.plot([1, 5], [1, 5], color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
     for is_hard, colour, name in ((False, ACCENT, "easy or not measured"), (True, "#d08a2e", "hard: needs a crop")):
         chosen = [index for index, value in enumerate(hard) if value is is_hard]
@@ -62,14 +62,14 @@ def scatter(labels: Sequence[float], ratings: Sequence[float], *, hard: Sequence
             axis.scatter(x, y, s=9, color=colour, alpha=0.45, linewidths=0, label=f"{name} ({len(chosen):,})")
     axis.set(xlim=(0.9, 5.1), ylim=(0.9, 5.1), xlabel="label", ylabel="expected rating", aspect="equal")
     axis.legend(fontsize=8, frameon=False, loc="upper left")
-    return _uri(figure)
+    return svg_uri(figure)
 
 
 def by_look(
     rows: Mapping[str, Mapping[str, Sequence[float | None]]], *, looks: Sequence[str], words: Mapping[str, str]
 ) -> str:
     """SRCC with its interval: a group a look, a mark a row; `rows[name][look]` is [value, low, high]."""
-    figure, (axis,) = _figure(6.6, 3.0)
+    figure, (axis,) = new_figure(6.6, 3.0)
     width = 0.6 / max(1, len(rows))
     for index, (name, cells) in enumerate(rows.items()):
         colour, shift = PALETTE[index % len(PALETTE)], (index - (len(rows) - 1) / 2) * width
@@ -80,11 +80,11 @@ def by_look(
             value, low, high = cell
             axis.plot([at, at], [low, high], color=colour, linewidth=1.6, solid_capstyle="butt")
             axis.plot([at], [value], marker="o", markersize=5, color=colour, linestyle="none")
-        axis.plot([], [], marker="o", color=colour, linewidth=1.6, label=_plain(name))
+        axis.plot([], [], marker="o", color=colour, linewidth=1.6, label=plain(name))
     axis.set_xticks(range(len(looks)), [words[look] for look in looks])
     axis.set(xlim=(-0.5, len(looks) - 0.5), ylabel="SRCC")
     axis.legend(fontsize=8, frameon=False, loc="best")
-    return _uri(figure)
+    return svg_uri(figure)
 
 
 def _is_left_out(name: str) -> bool:
@@ -108,18 +108,20 @@ def _known(cell: Sequence[float | None] | None) -> TypeGuard[Sequence[float]]:
     return cell is not None and all(_is_number(value) for value in cell)
 
 
-def _smooth(values: Sequence[float]) -> list[float]:
+def smooth(values: Sequence[float]) -> list[float]:
+    """Running mean over a tenth of the points, three at least."""
     half = max(1, len(values) // 20)
     windows = [values[max(0, at - half) : at + half + 1] for at in range(len(values))]
     return [sum(window) / len(window) for window in windows]
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """A name that matplotlib prints as it stands: a dollar sign begins a formula, a leading underscore hides it."""
     return text[:40].replace("$", r"\$").lstrip("_")
 
 
-def _figure(width: float, height: float, *, rows: int = 1, columns: int = 1) -> tuple["Figure", list["Axes"]]:
+def new_figure(width: float, height: float, *, rows: int = 1, columns: int = 1) -> tuple["Figure", list["Axes"]]:
+    """A figure of the house's look, sizes in inches, and its panels row by row."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -135,11 +137,16 @@ def _figure(width: float, height: float, *, rows: int = 1, columns: int = 1) -> 
     return figure, axes
 
 
-def _uri(figure: "Figure") -> str:
+def svg_uri(figure: "Figure") -> str:
+    """The figure as a data URI, which keeps its ids apart from those of others on the page."""
+    return f"data:image/svg+xml;base64,{base64.b64encode(svg(figure)).decode('ascii')}"
+
+
+def svg(figure: "Figure") -> bytes:
+    """The figure as an SVG file; the same numbers give the same bytes."""
     from matplotlib import rc_context
 
     buffer = io.BytesIO()
-    # A fixed salt and no date: the same numbers give the same bytes.
     with rc_context({"svg.hashsalt": "loupe", "svg.fonttype": "path"}):
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-    return f"data:image/svg+xml;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+    return buffer.getvalue()

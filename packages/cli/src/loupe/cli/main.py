@@ -25,6 +25,7 @@ VERBS = {
     "grpo": "Sharpen an SFT model by reinforcement learning on its own episodes.",
     "evaluate": "Judge a data split under several looks, and score what came of it.",
     "report": "Make one HTML page of evaluations and trainings.",
+    "ablate": "Find out what each reward is worth, over seeds and with intervals.",
     "assess": "Rate pictures, and show what the agent looked at.",
     "bench": "Measure parts of Loupe beside yardsticks.",
     "demo": "Walk the whole recipe on two CPU cores.",

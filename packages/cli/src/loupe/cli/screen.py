@@ -23,8 +23,8 @@ PATIENCE = 2.0
 """Seconds of work that go by without a progress bar."""
 LOOKS = {"decided": "zoom as decided", "never": "without zoom", "random": "random crops", "truth": "true region"}
 
-Step = Callable[[int, int], None]
-"""Called with what is done and what there is in all."""
+Step = Callable[..., None]
+"""Called with what is done, what there is in all and, if that is worth a word, what is at work now."""
 
 
 def out() -> Console:
@@ -51,9 +51,9 @@ def progress_bar(what: str) -> Generator[Step]:
     bar = Progress(*columns, console=Console(stderr=True), transient=True)
     task, began, shown = bar.add_task(what, total=None), time.monotonic(), False
 
-    def step(done: int, total: int) -> None:
+    def step(done: int, total: int, now: str = "") -> None:
         nonlocal shown
-        bar.update(task, completed=done, total=total)
+        bar.update(task, completed=done, total=total, description=f"{what}: {now}" if now else what)
         if not shown and done < total and time.monotonic() - began > PATIENCE:
             bar.start()
             shown = True
@@ -82,6 +82,16 @@ def judgement_table(judgements: Sequence["Judgement"]) -> Table:
             Text(item.severity or numbers.DASH),
             Text("; ".join(_region(box) for box in item.looked_at) or "the overview"),
         )
+    return table
+
+
+def text_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """Cells of text as they are; an interval has a line of its own, so that more columns fit."""
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    for place, word in enumerate(head):
+        table.add_column(Text(word), justify="right" if place else "left")
+    for row in rows:
+        table.add_row(*(Text(printable(cell).replace(" [", "\n[", 1)) for cell in row))
     return table
 
 

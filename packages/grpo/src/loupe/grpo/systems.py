@@ -10,11 +10,10 @@ from pathlib import Path
 from loupe.core.config import load_config
 from loupe.core.errors import MissingFileError
 from loupe.grpo.config import GrpoConfig
+from loupe.rewards.settings import PRESETS
 
-FOLDER = Path("configs/systems")
 
-
-def reward_words(name_or_path: str, *, folder: Path = FOLDER) -> list[str]:
+def reward_words(name_or_path: str, *, folder: Path = PRESETS) -> list[str]:
     """Overrides that set every weight and option of a reward to what a preset says.
 
     `name_or_path` is a name in `folder` or a YAML file. Raises MissingFileError, ConfigError.

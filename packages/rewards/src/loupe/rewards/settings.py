@@ -6,10 +6,14 @@ in configs/systems choose among them.
 
 import math
 from dataclasses import astuple, dataclass
+from pathlib import Path
 
 from loupe.core.errors import ConfigError
 from loupe.rewards.rank_variants import VARIANTS
 from loupe.rewards.score import KINDS
+
+PRESETS = Path("configs/systems")
+"""Where a preset lies that is called by its name, from the folder that the commands are given in."""
 
 
 @dataclass(frozen=True)
