@@ -4,8 +4,11 @@ A pattern such as `<answer>(.*?)</answer>` reads the rest of the text again for 
 searches find the same and stop.
 """
 
+import re
+
 THINK, END_THINK = "<think>", "</think>"
 ANSWER, END_ANSWER = "<answer>", "</answer>"
+_BETWEEN = re.compile(rf"{END_THINK}\s*{ANSWER}")
 
 
 def thinking(text: str) -> tuple[str, str]:
@@ -28,3 +31,11 @@ def answers(text: str, *, limit: int = -1) -> list[str]:
         bodies.append(text[start + len(ANSWER) : end])
         place = end + len(END_ANSWER)
     return bodies
+
+
+def is_think_then_answer(text: str) -> bool:
+    """Whether the text is think tags, blanks, answer tags and nothing around them. What stands inside may be anything,
+    tags included."""
+    if not (text.startswith(THINK) and text.endswith(END_ANSWER)):
+        return False
+    return _BETWEEN.search(text, len(THINK), len(text) - len(END_ANSWER)) is not None

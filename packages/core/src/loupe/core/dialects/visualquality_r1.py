@@ -11,10 +11,9 @@ import math
 import re
 
 from loupe.core.dialects.record import Answer
-from loupe.core.dialects.tags import ANSWER, END_ANSWER, END_THINK, THINK, answers, thinking
+from loupe.core.dialects.tags import answers, is_think_then_answer, thinking
 
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
-_BETWEEN = re.compile(rf"{END_THINK}\s*{ANSWER}")
 
 
 def read(text: str) -> Answer:
@@ -27,13 +26,6 @@ def read(text: str) -> Answer:
         rating=rating if said else None,
         think=thinking(text)[0],
         said=("rating",) if said else (),
-        well_formed=_is_well_formed(text),
+        well_formed=is_think_then_answer(text),
         problem=None if said else "no number",
     )
-
-
-def _is_well_formed(text: str) -> bool:
-    """The whole text is think tags, blanks, answer tags; what stands inside may be anything, tags included."""
-    if not (text.startswith(THINK) and text.endswith(END_ANSWER)):
-        return False
-    return _BETWEEN.search(text, len(THINK), len(text) - len(END_ANSWER)) is not None

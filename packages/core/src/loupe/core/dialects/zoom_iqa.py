@@ -10,15 +10,13 @@ rating in 1..5 and a tool that exists) is ours.
 
 import json
 import math
-import re
 from typing import Any, cast
 
 from loupe.core.dialects.record import Answer
-from loupe.core.dialects.tags import ANSWER, END_ANSWER, END_THINK, THINK, thinking
+from loupe.core.dialects.tags import ANSWER, END_ANSWER, is_think_then_answer, thinking
 
 KEYS = ("bbox_2d", "rating", "tool")
 TOOLS = ("crop", "final")
-_BETWEEN = re.compile(rf"{END_THINK}\s*{ANSWER}")
 
 
 def benchmark_score(rating: float) -> float:
@@ -47,7 +45,7 @@ def read(text: str) -> Answer:
         tool=tool if isinstance(tool, str) else None,
         think=thought,
         said=tuple(key for key in KEYS if key in body),
-        well_formed=_is_laid_out(text) and _is_complete(body, rating),
+        well_formed=is_think_then_answer(text.strip()) and _is_complete(body, rating),
         problem=None if rating is not None else "rating is missing or no finite number",
         wants_crop=_asks_for_crop(body),
     )
@@ -100,10 +98,3 @@ def _asks_for_crop(body: dict[str, Any]) -> bool:
 def _is_complete(body: dict[str, Any], rating: float | None) -> bool:
     rated = rating is not None and 1.0 <= rating <= 5.0 and not isinstance(body["rating"], str | bool)
     return rated and body.get("tool") in TOOLS and _box(body.get("bbox_2d")) is not None
-
-
-def _is_laid_out(text: str) -> bool:
-    text = text.strip()
-    if not (text.startswith(THINK) and text.endswith(END_ANSWER)):
-        return False
-    return _BETWEEN.search(text, len(THINK), len(text) - len(END_ANSWER)) is not None
