@@ -82,6 +82,14 @@ def test_any_text_gives_an_answer_and_a_usable_one_can_be_said_again(text: str) 
         assert parse(render(answer)).bbox_2d == answer.bbox_2d
 
 
+@pytest.mark.parametrize(
+    "text", ['{"rating": 3}', ' {"rating": 3} ', '```json\n{"rating": 3}\n```', '<think>a</think>{"rating": 3}']
+)
+def test_a_whole_json_object_without_tags_is_an_answer_that_is_not_well_formed(text: str) -> None:
+    answer = parse(text)
+    assert (answer.rating, answer.usable, answer.well_formed) == (3.0, True, False)
+
+
 def test_a_whole_answer_is_read() -> None:
     seen = '"distortion_class": "blur", "severity": "obvious", "bbox_2d": [0.1, 0.2, 0.5, 1]'
     text = body("{" + seen + ', "rating": 2, "tool": "crop"}')
@@ -174,7 +182,19 @@ def test_a_word_that_is_none_is_a_problem(word: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "no tags", "<answer>", '<answer>{"rating": 3}', '{"rating": 3}', "</answer><answer>"]
+    "text",
+    [
+        "",
+        "no tags",
+        "<answer>",
+        '<answer>{"rating": 3}',
+        "3",
+        "rating: 3",
+        '{"rating": 3',
+        'So: {"rating": 3}',
+        "</answer><answer>",
+        '{"rating": 3} <answer>',
+    ],
 )
 def test_without_an_answer_there_is_none(text: str) -> None:
     assert "no complete" in problem(text)

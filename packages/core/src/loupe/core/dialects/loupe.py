@@ -1,8 +1,9 @@
 """The dialect of Loupe: `<think>…</think><answer>{json}</answer>`, read as data first and by careful patterns second.
 
 The JSON may hold rating, distortion_class, severity, bbox_2d, tool and choice; null is "none". The last complete answer
-after the thinking counts: who corrects himself is taken at his last word. What is no JSON object goes to
-`loupe.core.dialects.patterns`; it may be read, and is never well formed. The grammar is ours.
+after the thinking counts: who corrects himself is taken at his last word. Where there is no answer tag at all, a whole
+JSON object is the answer. What is no JSON object goes to `loupe.core.dialects.patterns`. An object without tags or in a
+Markdown fence, and what patterns had to read, is usable and not well formed. The grammar is ours.
 """
 
 import json
@@ -13,7 +14,7 @@ from typing import Any, cast
 
 from loupe.core.dialects.patterns import fields_in
 from loupe.core.dialects.record import Answer
-from loupe.core.dialects.tags import thinking
+from loupe.core.dialects.tags import ANSWER, thinking
 
 MAX_FIELD = 64
 """Characters of a word field (class, severity, tool, choice)."""
@@ -29,6 +30,7 @@ _TAG = re.compile(r"</?(?:think|answer)>")
 _WORD_KEYS = ("distortion_class", "severity", "tool", "choice")
 _MAY_BE_NONE = ("distortion_class", "severity")
 _NONE = ("null", "none")
+_FENCE = "```"
 
 
 class _NotReadableError(ValueError):
@@ -38,7 +40,7 @@ class _NotReadableError(ValueError):
 def read(text: str) -> Answer:
     """Answer in a completion; never raises. An answer inside the thinking is thinking, not an answer."""
     thought, after = thinking(text)
-    bodies = _ANSWER.findall(after)
+    bodies = _ANSWER.findall(after) or _untagged(after)
     if not bodies:
         return Answer(think=thought, problem="no complete <answer>…</answer>")
     try:
@@ -61,13 +63,27 @@ def answer_in(body: dict[str, Any]) -> Answer:
     return Answer(**fields, problem="; ".join(problems) or None, wants_crop=wants_crop)
 
 
+def _untagged(text: str) -> list[str]:
+    """The text itself, where it has no answer tag and is a JSON object from its first letter to its last."""
+    whole = text.strip()
+    return [whole] if ANSWER not in text and _unfenced(whole)[:1] == "{" and whole[-1] in "}`" else []
+
+
 def _body(text: str) -> tuple[dict[str, Any], bool]:
-    """The fields, and whether they were written as a JSON object. Raises ValueError or RecursionError."""
+    """The fields, and whether they were written as a bare JSON object. Raises ValueError or RecursionError."""
+    plain = _unfenced(text)
     try:
-        body: Any = json.loads(text, object_pairs_hook=_no_repeats, parse_constant=_no_constant)
+        body: Any = json.loads(plain, object_pairs_hook=_no_repeats, parse_constant=_no_constant)
     except json.JSONDecodeError:
-        return fields_in(text), False
-    return (cast(dict[str, Any], body), True) if isinstance(body, dict) else (fields_in(text), False)
+        return fields_in(plain), False
+    return (cast(dict[str, Any], body), plain == text) if isinstance(body, dict) else (fields_in(plain), False)
+
+
+def _unfenced(text: str) -> str:
+    """The text without the Markdown fence around it."""
+    if len(text) < 2 * len(_FENCE) or not (text.startswith(_FENCE) and text.endswith(_FENCE)):
+        return text
+    return text[len(_FENCE) : -len(_FENCE)].removeprefix("json").strip()
 
 
 def _rating(value: Any, problems: list[str]) -> float | None:
