@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from loupe.bench.ablation.cell_run import LOCK, CellRun
+from loupe.bench.ablation.config import AblateConfig, RowConfig
 from loupe.bench.ablation.figures import METRICS, drawn, figure
 from loupe.bench.ablation.judged import judged
-from loupe.bench.ablation.plan import Cell, Stage, slug
+from loupe.bench.ablation.plan import Cell, Stage, plan, slug
 from loupe.bench.ablation.process import environment, take_lock
 from loupe.bench.ablation.runner import run_cells
 from loupe.bench.ablation.state import CellState, read_state, unfinished
@@ -24,6 +25,7 @@ from loupe.core.records import WHOLE, Episode, Sample, StopReason, Turn, severit
 
 Samples = Callable[[int], list[Sample]]
 PROGRAM = [sys.executable, "-c"]
+linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent has gone")
 
 
 def cell(folder: Path, *codes: str) -> Cell:
@@ -82,6 +84,7 @@ def test_an_interrupt_ends_the_command_and_leaves_the_cell_to_be_run_again(tmp_p
     os.close(lock)
 
 
+@linux
 def test_what_a_command_started_ends_with_it_at_the_cap(tmp_path: Path) -> None:
     code = f"""
 import subprocess, sys, time
@@ -120,6 +123,7 @@ def test_a_cell_that_stays_held_fails_and_is_not_written_to(tmp_path: Path) -> N
     os.close(lock)
 
 
+@linux
 def test_a_command_whose_starter_has_gone_is_not_begun() -> None:
     words = [sys.executable, "-m", "loupe.bench.ablation.leash", "1", sys.executable, "-c", "print('begun')"]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
@@ -142,6 +146,25 @@ def test_the_folder_of_a_row_is_its_name_in_plain_letters() -> None:
         "etc",
         "",
     ]
+
+
+def test_another_preset_concerns_the_cells_of_its_row_alone(tmp_path: Path) -> None:
+    for name in ("grpo.yaml", "evaluate.yaml", "test.jsonl", "preset.yaml"):
+        (tmp_path / name).write_text("a: 1\n")
+    config = AblateConfig(
+        grpo=str(tmp_path / "grpo.yaml"),
+        evaluate=str(tmp_path / "evaluate.yaml"),
+        start="pocket-agent",
+        data=str(tmp_path),
+        rows={"plain": RowConfig(), "preset": RowConfig(rewards=str(tmp_path / "preset.yaml"))},
+        seeds=[0],
+    )
+    before = {made.row: made.asked for made in plan(config)}
+    (tmp_path / "preset.yaml").write_text("a: 2\n")
+    after = {made.row: made.asked for made in plan(config)}
+    assert [row for row in before if before[row] != after[row]] == ["preset"]
+    (tmp_path / "test.jsonl").write_text("a: 2\n")
+    assert not [made.row for made in plan(config) if made.asked == before[made.row]]
 
 
 def predictions(samples: list[Sample], *, right: int, level: int, unusable: int) -> list[Prediction]:

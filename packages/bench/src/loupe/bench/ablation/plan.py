@@ -83,8 +83,8 @@ def slug(name: str) -> str:
 def _cell(config: AblateConfig, name: str, seed: int, inputs: Mapping[str, str]) -> Cell:
     place = Path("cells") / slug(name) / f"seed-{seed}"
     folder = Path(config.out) / place
-    judging = _judging(config, str(folder / "grpo" / "model"), str(place))
-    return Cell(name, seed, folder, (_training(config, config.rows[name], seed, folder), judging), inputs)
+    row, judging = config.rows[name], _judging(config, str(folder / "grpo" / "model"), str(place))
+    return Cell(name, seed, folder, (_training(config, row, seed, folder), judging), {**inputs, **_preset(row)})
 
 
 def _training(config: AblateConfig, row: RowConfig, seed: int, folder: Path) -> Stage:
@@ -107,13 +107,18 @@ def _judging(config: AblateConfig, model: str, place: str) -> Stage:
 
 
 def _inputs(config: AblateConfig) -> dict[str, str]:
-    """Hashes of the files that the words only name. Raises MissingFileError, ModelError."""
+    """Hashes of the files that the words of every cell only name. Raises MissingFileError, ModelError."""
     paths = [Path(config.grpo), Path(config.evaluate), Path(config.data) / f"{config.split}.jsonl"]
-    named = {row.rewards for row in config.rows.values() if row.rewards}
-    presets = [path for name in sorted(named) for path in (PRESETS / f"{name}.yaml", Path(name)) if path.is_file()]
     weights = weight_files(find_model(config.start).folder)
-    hashes = {str(path): sha256_file(path) for path in [*paths, *presets]}
+    hashes = {str(path): sha256_file(path) for path in paths}
     return hashes | {f"{config.start}/{path.name}": sha256_file(path) for path in weights}
+
+
+def _preset(row: RowConfig) -> dict[str, str]:
+    """Hash of the row's preset, of its own cells alone: another row may be added, or its preset mended, later on."""
+    paths = (PRESETS / f"{row.rewards}.yaml", Path(row.rewards)) if row.rewards else ()
+    found = [path for path in paths if path.is_file()]
+    return {str(path): sha256_file(path) for path in found[:1]}
 
 
 def _check_numbers(config: AblateConfig) -> None:
