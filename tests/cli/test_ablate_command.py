@@ -52,19 +52,44 @@ def test_the_configs_of_the_two_targets_make_what_is_missing_by_the_pocket_recip
     monkeypatch.setattr(Recipe, "data", lambda self, stage: made.append(stage))
     monkeypatch.setattr(Recipe, "sft", lambda self, stage: made.append(stage))
     monkeypatch.chdir(tmp_path)
-    assert run(monkeypatch, str(ROOT / "configs" / "ablations" / f"{name}.yaml")) == 2
+    config = str(ROOT / "configs" / "ablations" / f"{name}.yaml")
+    monkeypatch.setattr("loupe.bench.ablation.plan.PRESETS", ROOT / "configs" / "systems")
+    assert run(monkeypatch, config, f"prepare={ROOT / 'configs' / 'pocket'}") == 2
     assert made == ["data", "sft", "own"]
     assert len(seen[0][0].seeds) >= (3 if name == "rewards" else 2)
+
+
+@pytest.mark.parametrize(
+    "word", ["start=some-org/some-model", "start=runs/typo/model", "seeds=[]", "max_steps=0", "rows.score.rewards=typo"]
+)
+def test_nothing_is_made_for_what_the_recipe_does_not_make_or_cannot_be_run(
+    word: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, seen: list[tuple[AblateConfig, dict]]
+) -> None:
+    from loupe.cli.recipe import Recipe
+
+    def never(self: Recipe, stage: str) -> None:
+        raise AssertionError(f"{stage} was made")
+
+    monkeypatch.setattr(Recipe, "data", never)
+    monkeypatch.chdir(ROOT)
+    assert run(monkeypatch, "configs/ablations/quick.yaml", f"data={tmp_path}", "start=x", word) == 2
 
 
 def test_what_is_there_is_not_made_again(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, seen: list[tuple[AblateConfig, dict]]
 ) -> None:
-    (tmp_path / "test.jsonl").write_text("")
-    (tmp_path / "model").mkdir()
-    (tmp_path / "a.yaml").write_text("rows: {a: {}}\nprepare: nowhere\n")
-    assert run(monkeypatch, str(tmp_path / "a.yaml"), f"data={tmp_path}", f"start={tmp_path / 'model'}") == 2
-    assert len(seen) == 1
+    from loupe.cli.recipe import Recipe
+
+    made: list[str] = []
+    monkeypatch.setattr(Recipe, "data", lambda self, stage: made.append(stage))
+    monkeypatch.setattr(Recipe, "sft", lambda self, stage: made.append(stage))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data" / "pocket").mkdir(parents=True)
+    (tmp_path / "data" / "pocket" / "test.jsonl").write_text("")
+    (tmp_path / "runs" / "pocket" / "own" / "model").mkdir(parents=True)
+    quick = str(ROOT / "configs" / "ablations" / "quick.yaml")
+    assert run(monkeypatch, quick, f"prepare={ROOT / 'configs' / 'pocket'}") == 2
+    assert (made, len(seen)) == ([], 1)
 
 
 def test_wrong_input_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

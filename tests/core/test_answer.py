@@ -270,6 +270,10 @@ def test_what_an_agent_cannot_say_cannot_be_made() -> None:
         answer_of("", tool="</answer>")
 
 
+def test_what_is_rendered_holds_every_field_that_is_set() -> None:
+    assert parse(render(Answer(rating=3.0, tool="final"))).rating == 3.0
+
+
 def test_an_unusable_answer_cannot_be_rendered() -> None:
     with pytest.raises(ValueError, match="cannot render an unusable answer"):
         render(parse("nothing"))

@@ -134,6 +134,11 @@ def test_a_broken_override_is_refused(word: str) -> None:
         load_config(Outer, None, [word])
 
 
+def test_a_list_in_the_place_of_a_mapping_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError):
+        load_config(Outer, written(tmp_path, "inner: [1, 2]\n"))
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(MissingFileError, match=r"gone\.yaml"):
         load_config(Outer, tmp_path / "gone.yaml")

@@ -49,10 +49,15 @@ def test_the_same_seed_draws_the_same_pairs() -> None:
     assert draw(count=10, seed=3) == draw(count=10, seed=3) != draw(count=10, seed=4)
 
 
-@pytest.mark.parametrize("samples", [[], SAMPLES[:1], SAMPLES])
-def test_too_few_pairs_are_an_error_that_says_how_many_are_missing(samples: list[Sample]) -> None:
-    with pytest.raises(DataError, match=r"hold too few pairs: .* ask for fewer"):
-        draw_pairs(samples, PairsConfig(count=40, alike_share=0.5))
+@pytest.mark.parametrize(("samples", "most"), [([], 0), (SAMPLES[:1], 0), (SAMPLES, 30)])
+def test_more_pairs_than_there_are_are_refused_at_once(samples: list[Sample], most: int) -> None:
+    with pytest.raises(DataError, match=f"make {most} pairs inside their data sets, 1000000 are wanted"):
+        draw_pairs(samples, PairsConfig(count=1_000_000))
+
+
+def test_too_few_pairs_of_a_kind_are_an_error_that_says_how_many_are_missing() -> None:
+    with pytest.raises(DataError, match=r"hold too few pairs: 11 that are alike .* ask for fewer"):
+        draw_pairs(SAMPLES, PairsConfig(count=30, alike_share=0.5))
 
 
 def test_a_file_of_pairs_lies_beside_its_samples(tmp_path: Path) -> None:

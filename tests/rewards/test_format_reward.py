@@ -47,6 +47,15 @@ def test_the_reference_layouts_are_paid_without_their_content() -> None:
     assert format_reward("<think>\na\n</think>\n<answer>\nImage A\n</answer>", dialect="q-insight") == 1.0
 
 
+def test_the_task_decides_about_the_layout_of_q_insight() -> None:
+    def lines(body: str) -> str:
+        return f"<think>\na\n</think>\n<answer>\n{body}\n</answer>"
+
+    for body in ("Similar", "Neither", "The left one"):
+        assert format_reward(lines(body), dialect="q-insight", asks=["rating"]) == 0.0
+        assert format_reward(lines(body), dialect="q-insight", asks=["choice"]) == 1.0
+
+
 def test_the_layout_of_zoom_iqa_wants_a_readable_answer() -> None:
     whole = '<think>a</think><answer>{"bbox_2d": [0, 0, 0, 0], "rating": 3, "tool": "final"}</answer>'
     assert format_reward(whole, dialect="zoom-iqa") == 1.0

@@ -161,6 +161,23 @@ def test_a_mixed_batch_pays_each_task_for_what_it_was_asked() -> None:
     assert JointReward().score(batch).total.tolist() == [2.0, 2.0, 2.0]
 
 
+def test_a_task_without_a_rating_is_paid_for_what_it_asks() -> None:
+    protocol = Protocol(asks=["distortion_class", "severity"])
+    said = episode(NOISY, '<think>hm</think><answer>{"distortion_class": "noise", "severity": "obvious"}</answer>')
+    row = JointReward().score(batch_of([said], [NOISY], num_generations=1, protocol=protocol)).row(0)
+    assert (row["degradation"], row["format"], row["total"]) == (1.0, 1.0, 2.0)
+    assert math.isnan(row["score"]) and math.isnan(row["rank"])
+
+
+def test_an_answer_that_nobody_can_use_earns_nothing() -> None:
+    box = '{"rating": 2.0, "distortion_class": "noise", "severity": "obvious", "bbox_2d": [2, 2, 3, 3]}'
+    row = reward([episode(NOISY, f"<think>hm</think><answer>{box}</answer>")], [NOISY], 1).row(0)
+    assert row["total"] == 0.0
+    choice = '<think>hm</think><answer>{"choice": "Image A", "rating": 9}</answer>'
+    batch = RewardBatch((completion("a", choice, asks=("choice",), choice="Image A"),), 1)
+    assert JointReward().score(batch).total.tolist() == [0.0]
+
+
 def test_an_unknown_truth_masks_a_term_and_a_missing_answer_earns_nothing() -> None:
     asks = ("rating", "distortion_class", "severity")
     batch = RewardBatch((completion("a", say(2.0), asks=asks), completion("b", "?", asks=asks, target=2.0)), 1)

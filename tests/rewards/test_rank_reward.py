@@ -267,9 +267,32 @@ def test_shapes_and_numbers_that_mean_nothing_are_refused() -> None:
         rank_reward(np.ones((2, 2)), [1.0, 2.0], groups=["a"])
     with pytest.raises(DataError, match="1 missing ratings"):
         rank_reward([[1.0, NAN], [2.0, 3.0]], [1.0, 2.0], missing="refuse")
-    for wrong in ({"epsilon": -1.0}, {"min_variance": -1.0}, {"variant": "elo"}, {"missing": "random"}):
+    for wrong in (
+        {"epsilon": -1.0},
+        {"epsilon": math.inf},
+        {"min_variance": -1.0},
+        {"variant": "elo"},
+        {"missing": "random"},
+    ):
         with pytest.raises(ConfigError, match="wanted"):
             rank_reward(np.ones((2, 2)), [1.0, 2.0], **wrong)  # type: ignore[arg-type]
+
+
+def test_ratings_of_any_size_give_finite_rewards() -> None:
+    rewards = rank_reward([[1e308, 1e308], [-1e308, 2.0]], [4.0, 2.0])
+    # Cut off at 1e100: a mean of -5e99 and a variance of 5e199 are 1.5 / sqrt(0.5) deviations below.
+    assert np.isfinite(rewards).all()
+    assert rewards[0].tolist() == pytest.approx([math.sqrt(phi(1.5 / math.sqrt(0.5)) + 1e-6) + 1e-3] * 2, abs=1e-9)
+
+
+def test_an_unnamed_data_set_is_compared_with_nobody() -> None:
+    assert rank_reward([[3.0], [2.0]], [4.0, 2.0], groups=np.array([NAN, NAN])).tolist() == [[0.0], [0.0]]
+
+
+def test_what_is_no_array_of_numbers_is_refused() -> None:
+    for wrong in ([[1.0], [1.0, 2.0]], [["good"], ["bad"]]):
+        with pytest.raises(DataError, match="no array of numbers"):
+            rank_reward(wrong, [1.0, 2.0])  # type: ignore[arg-type]
 
 
 def test_no_images_have_no_rewards() -> None:

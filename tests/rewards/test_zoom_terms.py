@@ -27,6 +27,7 @@ def test_the_region_pays_by_overlap() -> None:
         ((2.0,), 0.0),
         ((None, 2.0), 0.0),
         ((), 0.0),
+        ((99.0, 2.0), 0.75),
     ],
 )
 def test_a_look_pays_what_it_brought_the_rating_nearer_to_an_opinion_of_two(
@@ -41,4 +42,4 @@ def test_the_gain_lies_between_zero_and_one(ratings: list[float | None], target:
 
 
 def test_every_crop_costs_and_none_costs_nothing() -> None:
-    assert [crop_cost(crops) for crops in (0, 1, 3)] == [0.0, -1.0, -3.0]
+    assert [str(crop_cost(crops)) for crops in (0, 1, 3)] == ["0.0", "-1.0", "-3.0"]

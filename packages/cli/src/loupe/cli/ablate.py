@@ -35,6 +35,7 @@ def ablate(
 
     from loupe.bench.ablation.ablate import ablate as run
     from loupe.bench.ablation.config import AblateConfig
+    from loupe.bench.ablation.plan import check
     from loupe.bench.ablation.table import difference_table, figure_table
     from loupe.cli.screen import complain, out, progress_bar, remark, text_table
     from loupe.core import numbers
@@ -42,6 +43,7 @@ def ablate(
     from loupe.core.files import read_json
 
     settings = load_config(AblateConfig, config, words(overrides))
+    check(settings)
     _prepare(settings)
     with progress_bar("cells") as step:
         made = run(
@@ -63,15 +65,21 @@ def ablate(
 
 
 def _prepare(settings: "AblateConfig") -> None:
-    """Make images and start model by the recipe that the config names, where they are missing."""
+    """Make images and start model where they are missing, if they are those of the recipe that the config names."""
     from loupe.cli.recipe import Recipe
-    from loupe.core.model.checkpoints import SHIPPED
+    from loupe.core.config import load_config
+    from loupe.data.synth import SynthConfig
+    from loupe.sft.config import SftConfig
 
-    has_data = (Path(settings.data) / f"{settings.split}.jsonl").is_file()
-    has_start = settings.start in SHIPPED or Path(settings.start).exists()
-    if not settings.prepare or (has_data and has_start):
+    if not settings.prepare:
         return
-    recipe = Recipe(Path(settings.prepare), {}, runs=Path(settings.out))
-    recipe.data("data")
-    recipe.sft("sft")
-    recipe.sft("own")
+    folder = Path(settings.prepare)
+    images = load_config(SynthConfig, folder / "data.yaml").out
+    model = f"{load_config(SftConfig, folder / 'own.yaml').out}/model"
+    lacks_images = settings.data == images and not (Path(images) / f"{settings.split}.jsonl").is_file()
+    lacks_model = settings.start == model and not Path(model).exists()
+    if lacks_images or lacks_model:
+        recipe = Recipe(folder, {}, runs=Path(settings.out))
+        recipe.data("data")
+        recipe.sft("sft")
+        recipe.sft("own")

@@ -36,7 +36,7 @@ def grpo(
     from loupe.grpo.systems import reward_words
     from loupe.grpo.train import run_grpo
 
-    preset = reward_words(rewards) if rewards else []
+    preset = [] if rewards is None else reward_words(rewards)
     settings = load_config(GrpoConfig, config, [*preset, *words(overrides, resume=resume)])
     with progress_bar("GRPO steps") as step:
         folder = run_grpo(settings, progress=step)

@@ -51,7 +51,7 @@ def render(answer: Answer) -> str:
     """
     if not answer.usable:
         raise ValueError(f"cannot render an unusable answer ({answer.problem}); render what parsed without a problem")
-    body = {key: getattr(answer, key) for key in loupe.KEYS if key in answer.said}
+    body = {key: getattr(answer, key) for key in loupe.KEYS if key in answer.said or getattr(answer, key) is not None}
     return f"<think>{answer.think}</think><answer>{json.dumps(body, ensure_ascii=False)}</answer>"
 
 

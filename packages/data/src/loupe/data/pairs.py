@@ -5,6 +5,7 @@ seen in the other order, so an agent that prefers a place is not found out. Here
 are drawn inside one data set, for opinions of two data sets have no common scale. How alike is alike is ours.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from loupe.core.records import CHOICES, Sample
 from loupe.data.store import load_samples
 
 BETTER_A, BETTER_B, ALIKE = CHOICES
-TRIES = 1000
+TRIES = 200
 """Draws for each pair that is wanted, before too few count as none."""
 
 
@@ -76,6 +77,11 @@ def draw_pairs(samples: Sequence[Sample], config: PairsConfig) -> list[Pair]:
 
     Raises DataError where the samples do not hold as many pairs of a kind as are wanted.
     """
+    by_dataset = Counter(sample.dataset for sample in samples)
+    if config.count > (most := sum(size * (size - 1) // 2 for size in by_dataset.values())):
+        raise DataError(
+            f"{len(samples)} images make {most} pairs inside their data sets, {config.count} are wanted; ask for fewer"
+        )
     alike = round(config.count * config.alike_share)
     missing, found = {True: alike, False: config.count - alike}, dict[frozenset[str], Pair]()
     for pair in _candidates(samples, config):

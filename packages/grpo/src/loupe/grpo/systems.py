@@ -21,8 +21,9 @@ def reward_words(name_or_path: str, *, folder: Path = PRESETS) -> list[str]:
     path = folder / f"{name_or_path}.yaml"
     path = path if path.is_file() else Path(name_or_path)
     if not path.is_file():
-        known = ", ".join(sorted(item.stem for item in folder.glob("*.yaml"))) or f"a file in {folder}"
-        raise MissingFileError(f"no preset {name_or_path!r}: neither a file nor one of {known}; give one of them")
+        known = ", ".join(sorted(item.stem for item in folder.glob("*.yaml")))
+        hint = f"give one of {known}, or a file" if known else f"there is no folder {folder} here; give a file"
+        raise MissingFileError(f"no preset {name_or_path!r}; {hint}")
     preset = load_config(GrpoConfig, path)
     blocks = {"rewards": preset.rewards, "reward_options": preset.reward_options}
     return [f"{block}.{key}={value}" for block, made in blocks.items() for key, value in asdict(made).items()]

@@ -1,8 +1,8 @@
 """What the reward terms see of a batch: for each completion what was said, what was asked, and what is true.
 
 A batch may mix tasks, as Q-Insight does: what a completion was not asked for, or what nobody labelled, it is not paid
-for. Episodes of the zoom loop become completions by `batch_of`; a comparison of two images, which no episode plays, is
-a completion made by hand.
+for. Episodes of the zoom loop, which are all asked by one protocol, become completions by `batch_of`; other tasks, such
+as a comparison of two images, are completions made by hand.
 """
 
 from collections.abc import Sequence
@@ -59,11 +59,16 @@ class RewardBatch:
             raise DataError(f"got {count} completions and num_generations {k}; wanted a whole number of groups")
         for place, item in enumerate(self.completions):
             first = self.completions[place - place % k]
-            if (item.image, item.asks, item.target) != (first.image, first.asks, first.target):
+            if _task(item) != _task(first):
                 raise DataError(
                     f"place {place}: got a completion of {item.image!r} in the group of {first.image!r}; wanted the "
                     "completions of one image and one task in a row"
                 )
+
+
+def _task(item: Completion) -> tuple[object, ...]:
+    """What the completions of one group share."""
+    return (item.image, item.asks, item.dataset, item.target, item.finding, item.region, item.choice)
 
 
 def batch_of(
@@ -86,12 +91,18 @@ def batch_of(
     return RewardBatch(completions, num_generations, protocol.dialect)
 
 
+def _verdict(episode: Episode, asks: tuple[str, ...]) -> Answer | None:
+    """The last usable answer that says what was asked: a rating, or for a task without one anything at all."""
+    said = [turn.answer for turn in episode.turns if turn.answer.usable]
+    return next((answer for answer in reversed(said) if answer.rating is not None or "rating" not in asks), None)
+
+
 def _completion(episode: Episode, sample: Sample, *, asks: tuple[str, ...]) -> Completion:
     damage = sample.degradation
     return Completion(
         image=sample.id,
         turns=tuple(turn.text for turn in episode.turns),
-        verdict=None if episode.verdict is None else episode.verdict.answer,
+        verdict=_verdict(episode, asks),
         asks=asks,
         ratings=tuple(turn.answer.rating for turn in episode.turns),
         dataset=sample.dataset,

@@ -21,13 +21,14 @@ without a partner earns 0, for there is nothing to rank it against; `min_varianc
 groups that agree with themselves from counting as certainty (0, off, as in paper and code).
 """
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from loupe.core.errors import ConfigError, DataError
-from loupe.rewards.arrays import FloatArray, vector
+from loupe.rewards.arrays import FloatArray, numbers, vector
 from loupe.rewards.rank_variants import VARIANTS, rated_batch
 from loupe.rewards.thurstone import fidelity, thurstone_probability
 
@@ -43,7 +44,7 @@ def rank_reward(
     mos: ArrayLike,
     *,
     variant: str = "thurstone",
-    groups: Sequence[object] | None = None,
+    groups: Sequence[Hashable] | None = None,
     epsilon: float = 1e-6,
     missing: str = "exclude",
     min_variance: float = 0.0,
@@ -73,8 +74,8 @@ def rank_reward(
     return np.where(usable, reward, 0.0)
 
 
-def _checked(ratings: ArrayLike, mos: ArrayLike, groups: Sequence[object] | None) -> tuple[FloatArray, FloatArray]:
-    q = np.asarray(ratings, dtype=np.float64)
+def _checked(ratings: ArrayLike, mos: ArrayLike, groups: Sequence[Hashable] | None) -> tuple[FloatArray, FloatArray]:
+    q = numbers(ratings, name="ratings")
     if q.ndim != 2:
         raise DataError(f"got ratings of shape {q.shape}; wanted (images, samples)")
     opinions = vector(mos, name="mos", length=len(q))
@@ -92,16 +93,16 @@ def _check_settings(variant: str, *, epsilon: float, missing: str, min_variance:
         raise ConfigError(f"got the rank variant {variant!r}; wanted one of {', '.join(VARIANTS)}")
     if missing not in MISSING:
         raise ConfigError(f"got missing={missing!r}; wanted one of {', '.join(MISSING)}")
-    if not epsilon >= 0.0 or not min_variance >= 0.0:
-        raise ConfigError(f"got epsilon {epsilon} and min_variance {min_variance}; wanted 0 or more")
+    if not 0.0 <= epsilon < math.inf or not 0.0 <= min_variance < math.inf:
+        raise ConfigError(f"got epsilon {epsilon} and min_variance {min_variance}; wanted finite numbers of 0 or more")
 
 
-def _codes(groups: Sequence[object] | None, images: int) -> NDArray[np.int64]:
+def _codes(groups: Iterable[Hashable] | None, images: int) -> NDArray[np.int64]:
     """A number for the group of each image (images,)."""
     if groups is None:
         return np.zeros(images, dtype=np.int64)
-    numbers = {name: number for number, name in enumerate(dict.fromkeys(groups))}
-    return np.array([numbers[name] for name in groups], dtype=np.int64)
+    known: dict[Hashable, int] = {}
+    return np.array([known.setdefault(name, len(known)) for name in groups], dtype=np.int64)
 
 
 def _slices(shape: tuple[int, ...]) -> Iterator[slice]:

@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from loupe.rewards.arrays import FloatArray
 from loupe.rewards.thurstone import fidelity, thurstone_probability
 
+HUGE = 1e100
+"""Size at which a rating is cut off, so that its square is finite: some dialects read numbers of any size."""
+
 
 @dataclass(frozen=True, slots=True)
 class RatedBatch:
@@ -73,7 +76,7 @@ def _earned(probability: FloatArray, order: FloatArray, epsilon: float) -> Float
 
 def rated_batch(q: FloatArray, usable: NDArray[np.bool_], min_variance: float) -> RatedBatch:
     """Mean and unbiased variance over the usable samples, 0 where there are too few of them."""
-    count, filled = usable.sum(axis=1).astype(np.float64), np.where(usable, q, 0.0)
+    count, filled = usable.sum(axis=1).astype(np.float64), np.where(usable, np.clip(q, -HUGE, HUGE), 0.0)
     mean = filled.sum(axis=1) / np.maximum(1.0, count)
     squares = np.where(usable, (filled - mean[:, None]) ** 2, 0.0).sum(axis=1)
     variance = np.maximum(squares / np.maximum(1.0, count - 1.0), min_variance)

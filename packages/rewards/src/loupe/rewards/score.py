@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from loupe.core.errors import ConfigError
-from loupe.rewards.arrays import FloatArray
+from loupe.rewards.arrays import FloatArray, numbers
 
-RANGE = 4.0
-"""Width of the rating scale 1..5."""
+FIRST, LAST = 1.0, 5.0
+"""Ends of the rating scale."""
+RANGE = LAST - FIRST
 
 
 def score_reward(
@@ -37,7 +38,7 @@ def score_reward(
         raise ConfigError(
             f"got epsilon {epsilon} for the {kind} score reward; wanted a positive error on the 1..5 scale"
         )
-    error = np.abs(np.asarray(rating, dtype=np.float64) - np.asarray(target, dtype=np.float64))
+    error = np.abs(numbers(rating, name="ratings") - numbers(target, name="targets"))
     return np.where(np.isnan(error), 0.0, KINDS[kind](error, epsilon, strict))[()]
 
 

@@ -70,7 +70,6 @@ class RewardOptions:
             raise ConfigError(f"got score_kind {self.score_kind!r}; wanted one of {', '.join(KINDS)}")
         if self.rank_variant not in VARIANTS:
             raise ConfigError(f"got rank_variant {self.rank_variant!r}; wanted one of {', '.join(VARIANTS)}")
-        if not self.score_epsilon > 0.0 or not (self.rank_epsilon >= 0.0 and self.rank_min_variance >= 0.0):
-            raise ConfigError(f"got {self}; wanted score_epsilon > 0, rank_epsilon >= 0 and rank_min_variance >= 0")
-        if not (self.class_weight >= 0.0 and self.level_weight >= 0.0):
-            raise ConfigError(f"got {self}; wanted class_weight and level_weight of 0 or more")
+        sizes = (self.rank_epsilon, self.rank_min_variance, self.class_weight, self.level_weight)
+        if not 0.0 < self.score_epsilon < math.inf or not all(0.0 <= size < math.inf for size in sizes):
+            raise ConfigError(f"got {self}; wanted finite numbers of 0 or more, and score_epsilon above 0")

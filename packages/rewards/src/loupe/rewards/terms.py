@@ -44,7 +44,7 @@ def _degradation(batch: RewardBatch, options: RewardOptions) -> FloatArray:
     def earned(item: Completion) -> float:
         if item.finding is None or not set(item.asks) >= _FINDING:
             return math.nan
-        said = _said(item.verdict)
+        said = _said(_paid(item))
         if said is None:
             return 0.0
         return degradation_reward(
@@ -78,7 +78,7 @@ def _comparison(batch: RewardBatch, options: RewardOptions) -> FloatArray:
     def earned(item: Completion) -> float:
         if item.choice is None or "choice" not in item.asks:
             return math.nan
-        return comparison_reward(None if item.verdict is None else item.verdict.choice, item.choice)
+        return comparison_reward(None if (paid := _paid(item)) is None else paid.choice, item.choice)
 
     return _column(earned(item) for item in batch.completions)
 
@@ -87,7 +87,7 @@ def _region_iou(batch: RewardBatch, options: RewardOptions) -> FloatArray:
     def earned(item: Completion) -> float:
         if item.region is None or "bbox_2d" not in item.asks:
             return math.nan
-        return region_reward(None if item.verdict is None else item.verdict.bbox_2d, item.region)
+        return region_reward(None if (paid := _paid(item)) is None else paid.bbox_2d, item.region)
 
     return _column(earned(item) for item in batch.completions)
 
@@ -122,8 +122,8 @@ def _column(values: Iterable[float]) -> FloatArray:
 
 def _ratings(batch: RewardBatch) -> FloatArray:
     """Ratings (N,) of the verdicts, NaN for none."""
-    said = (None if item.verdict is None else item.verdict.rating for item in batch.completions)
-    return _column(math.nan if rating is None else rating for rating in said)
+    said = (_paid(item) for item in batch.completions)
+    return _column(math.nan if answer is None or answer.rating is None else answer.rating for answer in said)
 
 
 def _target(item: Completion) -> float:
@@ -131,8 +131,13 @@ def _target(item: Completion) -> float:
     return math.nan if item.target is None or "rating" not in item.asks else item.target
 
 
+def _paid(item: Completion) -> Answer | None:
+    """The verdict, unless nobody can use it."""
+    return item.verdict if item.verdict is not None and item.verdict.usable else None
+
+
 def _said(answer: Answer | None) -> Finding | None:
     """None unless class and severity were both said: silence must not be paid as the finding "clean"."""
-    if answer is None or not answer.usable or not set(answer.said) >= _FINDING:
+    if answer is None or not set(answer.said) >= _FINDING:
         return None
     return Finding(answer.distortion_class, answer.severity)

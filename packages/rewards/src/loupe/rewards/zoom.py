@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from loupe.core.box import iou
 from loupe.core.records import Box
-from loupe.rewards.score import RANGE
+from loupe.rewards.score import FIRST, LAST, RANGE
 
 
 def region_reward(box: Box | None, region: Box) -> float:
@@ -24,13 +24,13 @@ def region_reward(box: Box | None, region: Box) -> float:
 def gain_reward(ratings: Sequence[float | None], target: float) -> float:
     """How much nearer to the opinion the last rating is than the first one, as a share 0..1 of the scale.
 
-    `ratings` are those of the turns in order, None where a turn gave none. 0 where fewer than two turns gave one, and
-    where the look made it worse. Fooled by: a first rating that is wrong on purpose.
+    `ratings` are those of the turns in order, cut to 1..5, None where a turn gave none. 0 where fewer than two turns
+    gave one, and where the look made it worse. Fooled by: a first rating that is wrong on purpose.
     """
-    given = [abs(rating - target) for rating in ratings if rating is not None]
+    given = [abs(min(LAST, max(FIRST, rating)) - target) for rating in ratings if rating is not None]
     return max(0.0, given[0] - given[-1]) / RANGE if len(given) > 1 else 0.0
 
 
 def crop_cost(crops: int) -> float:
     """Minus the number of crops that were shown: what looking costs. Fooled by: never looking."""
-    return -float(crops)
+    return 0.0 - crops

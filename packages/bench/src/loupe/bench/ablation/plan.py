@@ -13,7 +13,7 @@ from typing import Any
 
 from loupe.bench.ablation.config import AblateConfig, RowConfig
 from loupe.core.environment import weight_files
-from loupe.core.errors import ConfigError
+from loupe.core.errors import ConfigError, MissingFileError
 from loupe.core.files import sha256_file
 from loupe.core.model.checkpoints import find_model
 from loupe.rewards.settings import PRESETS
@@ -68,11 +68,18 @@ def plan(config: AblateConfig) -> list[Cell]:
 
     Raises ConfigError for settings that cannot be, MissingFileError and ModelError for what is not there.
     """
-    _check_numbers(config)
-    _check_rows(config.rows, config.base)
+    check(config)
     inputs = _inputs(config)
     start = Cell(START, None, Path(config.out) / "start", (_judging(config, config.start, "start"),), inputs)
     return [start, *(_cell(config, name, seed, inputs) for seed in config.seeds for name in config.rows)]
+
+
+def check(config: AblateConfig) -> None:
+    """Raises ConfigError for settings that cannot be; looks at no file but those of presets."""
+    _check_numbers(config)
+    _check_rows(config.rows, config.base)
+    for row in config.rows.values():
+        _preset(row)
 
 
 def slug(name: str) -> str:
@@ -118,6 +125,8 @@ def _preset(row: RowConfig) -> dict[str, str]:
     """Hash of the row's preset, of its own cells alone: another row may be added, or its preset mended, later on."""
     paths = (PRESETS / f"{row.rewards}.yaml", Path(row.rewards)) if row.rewards else ()
     found = [path for path in paths if path.is_file()]
+    if paths and not found:
+        raise MissingFileError(f"no preset {row.rewards!r}: neither {paths[0]} nor a file; give another one in rows")
     return {str(path): sha256_file(path) for path in found[:1]}
 
 
@@ -138,7 +147,7 @@ def _check_rows(rows: Mapping[str, RowConfig], base: Sequence[str]) -> None:
         raise ConfigError("got no rows; name one at least, for example rows: {score: {set: [rewards.rank=0]}}")
     slugs = Counter(map(slug, rows))
     for name, row in rows.items():
-        if not slug(name) or slugs[slug(name)] > 1:
+        if not slug(name) or slugs[slug(name)] > 1 or name == START:
             raise ConfigError(f"row {name!r}: wanted a name with letters or digits that no other row has; rename it")
         for word in [*base, *row.set]:
             key, sign, _ = word.partition("=")

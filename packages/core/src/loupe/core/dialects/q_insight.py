@@ -7,8 +7,8 @@ found, and the word "null" is a class like any other. Whatever else an answer sa
 verbatim. Ours: where the code hides an exception (`3.4.2` is no number), the answer is unusable.
 
 The layout differs between the two released scripts: scoring and degradation want one pair of braces with none inside,
-comparison takes any text. One function serves both here: an answer without braces that speaks of image A, image B or
-similar is laid out as a comparison.
+comparison takes any text. Who knows the task says so to `is_laid_out`; `read`, which sees the text alone, takes an
+answer without braces that speaks of image A, image B or similar for a comparison.
 """
 
 import math
@@ -37,8 +37,7 @@ def read(text: str) -> Answer:
         "rating": rating is not None,
         "choice": choice is not None,
     }
-    if not any(said.values()):
-        problem = problem or ("nothing that the patterns know" if first else "no complete <answer>…</answer>")
+    nothing = "nothing that the patterns know" if first else "no complete <answer>…</answer>"
     return Answer(
         rating=rating,
         distortion_class=words[0] if words else None,
@@ -46,8 +45,8 @@ def read(text: str) -> Answer:
         choice=choice,
         think=thinking(text)[0],
         said=tuple(key for key, given in said.items() if given),
-        well_formed=_is_well_formed(text, compares="{" not in body and _COMPARES.search(body) is not None),
-        problem=problem,
+        well_formed=is_laid_out(text, compares="{" not in body and _COMPARES.search(body) is not None),
+        problem=None if any(said.values()) else problem or nothing,
     )
 
 
@@ -70,8 +69,9 @@ def _degradation(body: str) -> tuple[str, str] | None:
     return (distortion.group(1).strip(), severity.group(1).strip()) if distortion and severity else None
 
 
-def _is_well_formed(text: str, *, compares: bool) -> bool:
-    """Tags on lines of their own around the thinking and the answer, with blanks before each line's end."""
+def is_laid_out(text: str, *, compares: bool) -> bool:
+    """Tags on lines of their own around the thinking and the answer, with blanks before each line's end; between the
+    answer tags one pair of braces, or any text where the task is to compare."""
     rest = text.rstrip()
     if not (text.startswith(THINK) and rest.endswith(END_ANSWER)):
         return False
