@@ -65,7 +65,9 @@ def _merge(schema: type, node: DictConfig, part: DictConfig, *, source: str) -> 
     _refuse_unknown(schema, part, source=source, prefix="")
     try:
         return OmegaConf.merge(node, part)  # type: ignore[return-value]
-    except (OmegaConfBaseException, TypeError) as error:  # TypeError where a list stands for a mapping
+    except TypeError as error:
+        raise ConfigError(f"{source}: got a list where keys with values are wanted, or the other way round") from error
+    except OmegaConfBaseException as error:
         key = getattr(error, "full_key", None) or "?"
         raise ConfigError(f"{source}: {key}: {_first_line(error)}") from error
 

@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loupe.rewards.arrays import FloatArray
-from loupe.rewards.thurstone import fidelity, thurstone_probability
+from loupe.rewards.certain import certain_fidelity
+from loupe.rewards.normal import normal_cdf
+from loupe.rewards.thurstone import GAMMA, fidelity, thurstone_probability
 
 HUGE = 1e100
 """Size at which a rating is cut off, so that its square is finite: some dialects read numbers of any size."""
@@ -29,9 +31,13 @@ class RatedBatch:
 
 
 def _thurstone(batch: RatedBatch, part: slice, order: FloatArray, epsilon: float) -> FloatArray:
-    side, own = _side(order), batch.ratings[part, :, None]
-    probability = thurstone_probability(side * own, side * batch.mean, batch.variance[part, None, None], batch.variance)
-    return _earned(probability, order, epsilon)
+    spread = np.sqrt(batch.variance[part, None] + batch.variance + GAMMA)
+    z = batch.ratings[part, :, None] - batch.mean
+    z *= _side(order) / spread[:, None, :]
+    earned = certain_fidelity(z, epsilon)
+    images, others = np.nonzero(order == 0.0)
+    earned[images, :, others] = fidelity(normal_cdf(z[images, :, others]), 0.5, epsilon=epsilon)
+    return earned
 
 
 def _probability_average(batch: RatedBatch, part: slice, order: FloatArray, epsilon: float) -> FloatArray:
@@ -48,7 +54,8 @@ def _average(batch: RatedBatch, part: slice, order: FloatArray, *, variance: Flo
     for other, usable in zip(batch.ratings.T, batch.usable.T, strict=True):
         probability = thurstone_probability(side * own, side * other, variance[part, None, None], variance)
         total += np.where(usable, probability, 0.0)
-    return _earned(total / np.maximum(1.0, batch.count), order, epsilon)
+    truth = np.where(order == 0.0, 0.5, 1.0)[:, None, :]
+    return fidelity(total / np.maximum(1.0, batch.count), truth, epsilon=epsilon)
 
 
 def _binary(batch: RatedBatch, part: slice, order: FloatArray, epsilon: float) -> FloatArray:
@@ -67,11 +74,6 @@ VARIANTS: dict[str, Callable[[RatedBatch, slice, FloatArray, float], FloatArray]
 def _side(order: FloatArray) -> FloatArray:
     """-1 where the other image is the better one: the probability of the true order has no 1 - p to lose digits in."""
     return np.where(order < 0.0, -1.0, 1.0)[:, None, :]
-
-
-def _earned(probability: FloatArray, order: FloatArray, epsilon: float) -> FloatArray:
-    """Fidelity of the probability of the true order (slice, samples, images), which is certain but for ties."""
-    return fidelity(probability, np.where(order == 0.0, 0.5, 1.0)[:, None, :], epsilon=epsilon)
 
 
 def rated_batch(q: FloatArray, usable: NDArray[np.bool_], min_variance: float) -> RatedBatch:
