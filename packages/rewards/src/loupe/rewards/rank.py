@@ -35,8 +35,8 @@ from loupe.rewards.thurstone import fidelity, thurstone_probability
 __all__ = ["fidelity", "rank_reward", "thurstone_probability"]
 
 MISSING = ("exclude", "refuse")
-_CELLS = 1 << 14
-"""Comparisons (image, sample, partner) in hand at once: little enough to stay in a processor's cache."""
+_CELLS = 1 << 16
+"""Comparisons (image, sample, partner) in hand at once: half a megabyte of numbers."""
 
 
 def rank_reward(
@@ -53,7 +53,7 @@ def rank_reward(
 
     `mos` (images,) is higher for a better image, on any scale. `groups` (images,) names what images may be compared
     within, for example the dataset; None compares all. `epsilon=0` gives the formula of the paper. `missing="refuse"`
-    raises where a rating is missing. B images make B^2 pairs; they are visited in slices of 16384 comparisons or of one
+    raises where a rating is missing. B images make B^2 pairs; they are visited in slices of 65536 comparisons or of one
     image, whichever is more, so that memory grows with B and not with its square. Raises DataError for shapes that do
     not fit, a `mos` or a rating that is not finite; ConfigError for a setting that is none.
     """
@@ -67,7 +67,9 @@ def rank_reward(
     for part in _slices(q.shape):
         order = np.sign(opinions[part, None] - opinions)
         partners = (codes[part, None] == codes) & (batch.count > 0.0)
-        partners[np.arange(len(partners)), np.arange(part.start, part.stop)] = False
+        rows, own = np.arange(len(order)), np.arange(len(q))[part]
+        # An image is not its own partner; whatever it earns against itself is left out, so it need be no tie.
+        partners[rows, own], order[rows, own] = False, 1.0
         earned = VARIANTS[variant](batch, part, order, epsilon)
         total = (earned @ partners[:, :, None].astype(np.float64))[:, :, 0]
         reward[part] = total / np.maximum(1, partners.sum(axis=1))[:, None]

@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loupe.rewards.arrays import FloatArray
-from loupe.rewards.certain import certain_fidelity
-from loupe.rewards.normal import normal_cdf
+from loupe.rewards.certain import tied_fidelity, to_certain_fidelity
 from loupe.rewards.thurstone import GAMMA, fidelity, thurstone_probability
 
 HUGE = 1e100
@@ -34,10 +33,12 @@ def _thurstone(batch: RatedBatch, part: slice, order: FloatArray, epsilon: float
     spread = np.sqrt(batch.variance[part, None] + batch.variance + GAMMA)
     z = batch.ratings[part, :, None] - batch.mean
     z *= _side(order) / spread[:, None, :]
-    earned = certain_fidelity(z, epsilon)
     images, others = np.nonzero(order == 0.0)
-    earned[images, :, others] = fidelity(normal_cdf(z[images, :, others]), 0.5, epsilon=epsilon)
-    return earned
+    ties = z[images, :, others]
+    to_certain_fidelity(z.reshape(-1), epsilon)
+    if ties.size:
+        z[images, :, others] = tied_fidelity(ties, epsilon)
+    return z
 
 
 def _probability_average(batch: RatedBatch, part: slice, order: FloatArray, epsilon: float) -> FloatArray:
@@ -82,4 +83,4 @@ def rated_batch(q: FloatArray, usable: NDArray[np.bool_], min_variance: float) -
     mean = filled.sum(axis=1) / np.maximum(1.0, count)
     squares = np.where(usable, (filled - mean[:, None]) ** 2, 0.0).sum(axis=1)
     variance = np.maximum(squares / np.maximum(1.0, count - 1.0), min_variance)
-    return RatedBatch(filled, usable, mean, variance, count)
+    return RatedBatch(np.ascontiguousarray(filled), usable, mean, variance, count)
