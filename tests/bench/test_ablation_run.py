@@ -16,6 +16,7 @@ import pytest
 from loupe.bench.ablation.ablate import ablate
 from loupe.bench.ablation.config import AblateConfig, RowConfig
 from loupe.bench.ablation.process import take_lock
+from loupe.bench.ablation.table import short_table
 from loupe.core.config import to_yaml
 from loupe.core.errors import ConfigError, ModelError
 from loupe.core.files import read_json, read_jsonl
@@ -176,6 +177,9 @@ def test_the_tables_say_the_same_in_every_form(make: Make) -> None:
     assert "<script>" not in page and "&lt;script&gt;" in page
     lines = [line for line in table.splitlines() if line.startswith("|")]
     assert len({line.replace("\\|", "").count("|") for line in lines[:5]}) == 1
+    short = short_table(data)
+    assert [row[0] for row in short.rows] == [row["name"] for row in data["rows"]]
+    assert short.rows[0][-1] == "–" and short.rows[1][-1] == "better: SRCC, PLCC"
     assert (out / "forest.svg").read_bytes().startswith(b"<?xml")
 
 

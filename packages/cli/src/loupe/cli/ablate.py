@@ -36,7 +36,7 @@ def ablate(
     from loupe.bench.ablation.ablate import ablate as run
     from loupe.bench.ablation.config import AblateConfig
     from loupe.bench.ablation.plan import check
-    from loupe.bench.ablation.table import difference_table, figure_table
+    from loupe.bench.ablation.table import short_table
     from loupe.cli.screen import complain, out, progress_bar, remark, text_table
     from loupe.core import numbers
     from loupe.core.config import load_config
@@ -55,8 +55,8 @@ def ablate(
             ended=lambda cell, state: remark(f"{cell.name}: {state.status}, {numbers.seconds(state.seconds)}"),
         )
     data = read_json(made)
-    for table in (figure_table(data), difference_table(data)):
-        out().print(text_table(table.head, table.rows))
+    table = short_table(data)
+    out().print(text_table(table.head, table.rows))
     remark(f"written to {settings.out}: table.md, table.csv, ablation.html, ablation.json, forest.svg")
     for failure in data["failures"]:
         complain(f"{failure['cell']}: {failure['reason']} (see {failure['log']})", label="not done")

@@ -42,6 +42,17 @@ def difference_table(data: Data) -> TextTable:
     return TextTable(head, tuple(rows))
 
 
+def short_table(data: Data) -> TextTable:
+    """What fits a terminal: SRCC and its paired difference, the class, and what the intervals of all metrics show."""
+    srcc, _, classes, *_ = IMAGE_METRICS
+    rows = [
+        (row["name"], _figure(row, srcc), _difference(row, srcc), _figure(row, classes), verdict(row))
+        for row in data["rows"]
+    ]
+    head = ("", srcc.words, f"minus {data['reference']}", classes.words, "the intervals show")
+    return TextTable(head, tuple(rows))
+
+
 def verdict(row: Mapping[str, Any]) -> str:
     """`better: SRCC, PLCC; higher: zooms`, over the image metrics alone; what an interval does not show is not said."""
     if not row["seeds_compared"]:
