@@ -31,7 +31,9 @@ class RatedBatch:
 
 def _thurstone(batch: RatedBatch, part: slice, order: FloatArray, epsilon: float) -> FloatArray:
     spread = np.sqrt(batch.variance[part, None] + batch.variance + GAMMA)
-    z = batch.ratings[part, :, None] - batch.mean
+    own = batch.ratings[part, :, None]
+    # Made as one piece of memory, whatever the layout of its parts, because it is worked on as a vector below.
+    z = np.subtract(own, batch.mean, out=np.empty((*own.shape[:2], len(batch.mean))))
     z *= _side(order) / spread[:, None, :]
     images, others = np.nonzero(order == 0.0)
     ties = z[images, :, others]
@@ -83,4 +85,4 @@ def rated_batch(q: FloatArray, usable: NDArray[np.bool_], min_variance: float) -
     mean = filled.sum(axis=1) / np.maximum(1.0, count)
     squares = np.where(usable, (filled - mean[:, None]) ** 2, 0.0).sum(axis=1)
     variance = np.maximum(squares / np.maximum(1.0, count - 1.0), min_variance)
-    return RatedBatch(np.ascontiguousarray(filled), usable, mean, variance, count)
+    return RatedBatch(filled, usable, mean, variance, count)
