@@ -53,7 +53,7 @@ def test_the_configs_of_the_two_targets_make_what_is_missing_by_the_pocket_recip
     monkeypatch.setattr(Recipe, "sft", lambda self, stage: made.append(stage))
     monkeypatch.chdir(tmp_path)
     config = str(ROOT / "configs" / "ablations" / f"{name}.yaml")
-    monkeypatch.setattr("loupe.bench.ablation.plan.PRESETS", ROOT / "configs" / "systems")
+    monkeypatch.setattr("loupe.rewards.settings.PRESETS", ROOT / "configs" / "systems")
     assert run(monkeypatch, config, f"prepare={ROOT / 'configs' / 'pocket'}") == 2
     assert made == ["data", "sft", "own"]
     assert len(seen[0][0].seeds) >= (3 if name == "rewards" else 2)

@@ -178,6 +178,11 @@ def test_an_answer_that_nobody_can_use_earns_nothing() -> None:
     assert JointReward().score(batch).total.tolist() == [0.0]
 
 
+def test_a_rating_in_an_answer_that_nobody_can_use_is_no_start_to_improve_on() -> None:
+    broken = '<think>hm</think><answer>{"rating": 5.0, "bbox_2d": [2, 2, 3, 3]}</answer>'
+    assert reward([episode(NOISY, broken, say(2.0))], [NOISY], 1).row(0)["zoom_gain"] == 0.0
+
+
 def test_an_unknown_truth_masks_a_term_and_a_missing_answer_earns_nothing() -> None:
     asks = ("rating", "distortion_class", "severity")
     batch = RewardBatch((completion("a", say(2.0), asks=asks), completion("b", "?", asks=asks, target=2.0)), 1)

@@ -8,22 +8,15 @@ from dataclasses import asdict
 from pathlib import Path
 
 from loupe.core.config import load_config
-from loupe.core.errors import MissingFileError
 from loupe.grpo.config import GrpoConfig
-from loupe.rewards.settings import PRESETS
+from loupe.rewards.settings import preset_path
 
 
-def reward_words(name_or_path: str, *, folder: Path = PRESETS) -> list[str]:
+def reward_words(name_or_path: str, *, folder: Path | None = None) -> list[str]:
     """Overrides that set every weight and option of a reward to what a preset says.
 
-    `name_or_path` is a name in `folder` or a YAML file. Raises MissingFileError, ConfigError.
+    `name_or_path` and `folder` are those of `loupe.rewards.settings.preset_path`. Raises MissingFileError, ConfigError.
     """
-    path = folder / f"{name_or_path}.yaml"
-    path = path if path.is_file() else Path(name_or_path)
-    if not path.is_file():
-        known = ", ".join(sorted(item.stem for item in folder.glob("*.yaml")))
-        hint = f"give one of {known}, or a file" if known else f"there is no folder {folder} here; give a file"
-        raise MissingFileError(f"no preset {name_or_path!r}; {hint}")
-    preset = load_config(GrpoConfig, path)
+    preset = load_config(GrpoConfig, preset_path(name_or_path, folder=folder))
     blocks = {"rewards": preset.rewards, "reward_options": preset.reward_options}
     return [f"{block}.{key}={value}" for block, made in blocks.items() for key, value in asdict(made).items()]

@@ -104,7 +104,7 @@ def _completion(episode: Episode, sample: Sample, *, asks: tuple[str, ...]) -> C
         turns=tuple(turn.text for turn in episode.turns),
         verdict=_verdict(episode, asks),
         asks=asks,
-        ratings=tuple(turn.answer.rating for turn in episode.turns),
+        ratings=tuple(turn.answer.rating if turn.answer.usable else None for turn in episode.turns),
         dataset=sample.dataset,
         target=sample.rating,
         finding=None if damage is None else Finding(damage.distortion_class, severity_word(damage.severity)),

@@ -8,12 +8,23 @@ import math
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
-from loupe.core.errors import ConfigError
+from loupe.core.errors import ConfigError, MissingFileError
 from loupe.rewards.rank_variants import VARIANTS
 from loupe.rewards.score import KINDS
 
 PRESETS = Path("configs/systems")
 """Where a preset lies that is called by its name, from the folder that the commands are given in."""
+
+
+def preset_path(name_or_path: str, *, folder: Path | None = None) -> Path:
+    """YAML file of a preset: a name in `folder` (PRESETS), or a file. Raises MissingFileError."""
+    folder = folder or PRESETS
+    found = [path for path in (folder / f"{name_or_path}.yaml", Path(name_or_path)) if path.is_file()]
+    if not found:
+        known = ", ".join(sorted(item.stem for item in folder.glob("*.yaml")))
+        hint = f"give one of {known}, or a file" if known else f"there is no folder {folder} here; give a file"
+        raise MissingFileError(f"no preset {name_or_path!r}; {hint}")
+    return found[0]
 
 
 @dataclass(frozen=True)

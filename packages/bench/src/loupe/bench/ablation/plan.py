@@ -13,10 +13,10 @@ from typing import Any
 
 from loupe.bench.ablation.config import AblateConfig, RowConfig
 from loupe.core.environment import weight_files
-from loupe.core.errors import ConfigError, MissingFileError
+from loupe.core.errors import ConfigError
 from loupe.core.files import sha256_file
 from loupe.core.model.checkpoints import find_model
-from loupe.rewards.settings import PRESETS
+from loupe.rewards.settings import preset_path
 
 START = "start (no RL)"
 """Name of the line that shows the model which every cell starts from."""
@@ -75,7 +75,7 @@ def plan(config: AblateConfig) -> list[Cell]:
 
 
 def check(config: AblateConfig) -> None:
-    """Raises ConfigError for settings that cannot be; looks at no file but those of presets."""
+    """Raises ConfigError for settings that cannot be, MissingFileError for a preset; looks at no other file."""
     _check_numbers(config)
     _check_rows(config.rows, config.base)
     for row in config.rows.values():
@@ -123,11 +123,10 @@ def _inputs(config: AblateConfig) -> dict[str, str]:
 
 def _preset(row: RowConfig) -> dict[str, str]:
     """Hash of the row's preset, of its own cells alone: another row may be added, or its preset mended, later on."""
-    paths = (PRESETS / f"{row.rewards}.yaml", Path(row.rewards)) if row.rewards else ()
-    found = [path for path in paths if path.is_file()]
-    if paths and not found:
-        raise MissingFileError(f"no preset {row.rewards!r}: neither {paths[0]} nor a file; give another one in rows")
-    return {str(path): sha256_file(path) for path in found[:1]}
+    if not row.rewards:
+        return {}
+    path = preset_path(row.rewards)
+    return {str(path): sha256_file(path)}
 
 
 def _check_numbers(config: AblateConfig) -> None:
