@@ -122,6 +122,27 @@ def test_a_single_evaluation_without_trainings_makes_a_page(runs: dict[str, Path
     assert "How it was learnt" not in page.words
 
 
+def test_a_training_that_wrote_down_its_draws_shows_them(runs: dict[str, Path]):
+    without, numbers = made(runs)
+    assert numbers["draws"] == {}
+    rows = [{"step": n + 1, "chunk": n, "counts": {EVIL: [1, n]}} for n in range(3)]
+    rows[0] |= {"edges": [1, 3, 5], "data": {EVIL: [4, 4]}}
+    (runs["grpo"] / "draws.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    page, numbers = made(runs)
+    assert [part["counts"] for part in numbers["draws"]["GRPO"]["parts"]] == [{EVIL: [1, n]} for n in range(3)]  # type: ignore[index]
+    assert page.tags.count("img") == without.tags.count("img") + 1
+    assert "ratings of the images that were drawn" in page.words
+    assert "ratings of the images that were drawn" not in without.words
+
+
+def test_the_ratings_that_were_drawn_have_a_figure_and_no_learning_curves(runs: dict[str, Path]):
+    names = ["resampling/power", "resampling/drawn/1.0-1.5"]
+    rows = [{"step": n, **dict.fromkeys(names, n / 9)} for n in range(9)]
+    (runs["grpo"] / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    _, numbers = made(runs)
+    assert list(numbers["trainings"]["GRPO"]) == ["resampling/power"]  # type: ignore[index]
+
+
 def test_the_data_folder_is_not_needed(runs: dict[str, Path]):
     (runs["base"].parent / "data").rename(runs["base"].parent / "gone")
     page, _ = made(runs)

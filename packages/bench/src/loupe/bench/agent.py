@@ -14,6 +14,7 @@ def load_policies(model: str, protocol: Protocol, *, temperatures: Sequence[floa
     # Here and not above: parsing, scoring and reporting never load a model and start in a fraction of a second.
     from loupe.core.model.loading import ModelConfig, load_model
     from loupe.core.model.local_policy import LocalPolicy
+    from loupe.core.model.sampling import Sampling
 
     weights, processor = load_model(ModelConfig(path=model))
     return [
@@ -21,7 +22,7 @@ def load_policies(model: str, protocol: Protocol, *, temperatures: Sequence[floa
             weights,
             processor,
             max_new_tokens=protocol.max_new_tokens,
-            temperature=temperature,
+            sampling=Sampling(temperature=temperature),
             batch_size=batch_size,
         )
         for temperature in temperatures

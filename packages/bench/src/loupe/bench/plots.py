@@ -22,7 +22,19 @@ PALETTE = ("#8b97a5", "#d08a2e", "#1f5f8b", "#5b8c5a", "#a3485b", "#6b5b95")
 PANELS = 9
 """Learning curves that one training shows at most."""
 _FIRST = ("loss", "reward", "zoom", "unusable", "srcc", "accuracy", "rating", "kl", "entropy")
-_LEFT_OUT = ("runtime", "per_second", "epoch", "flos", "/std", "num_tokens", "seconds", "time", "learning_rate", "_std")
+_LEFT_OUT = (
+    "runtime",
+    "per_second",
+    "epoch",
+    "flos",
+    "/std",
+    "num_tokens",
+    "seconds",
+    "time",
+    "learning_rate",
+    "_std",
+    "/drawn/",
+)
 
 Series = Sequence[tuple[float, float]]
 """Points (step, value) with finite values."""

@@ -1,6 +1,7 @@
 """One page over a recipe: what each stage reached, how it was learnt, what zooming is worth, and trails to look at.
 
-Reads run folders alone: summary.json, predictions.jsonl and the kept images of evaluations, metrics.jsonl of trainings.
+Reads run folders alone: summary.json, predictions.jsonl and the kept images of evaluations, metrics.jsonl of trainings
+and, where there is one, draws.jsonl.
 No model, no data folder, no GPU. Beside report.html lies report.json with every number that the page prints.
 """
 
@@ -10,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from loupe.bench.draws import histogram_figure, read_draws
 from loupe.bench.pages import render_page
 from loupe.bench.plots import by_look, curves, learning_curves, scatter
 from loupe.bench.predictions import FILE as PREDICTIONS
@@ -32,7 +34,8 @@ class ReportInputs:
     evaluations: dict[str, str] = field(default_factory=dict[str, str])
     """Name of a row to the folder of its evaluation, in the order of the recipe; the last one is shown in detail."""
     trainings: dict[str, str] = field(default_factory=dict[str, str])
-    """Name of a training to its run folder, whose metrics.jsonl gives the learning curves."""
+    """Name of a training to its run folder, whose metrics.jsonl gives the learning curves and whose draws.jsonl the
+    ratings that were drawn."""
     title: str = "Loupe: what the agent learnt, and what zooming is worth"
     """Heading of the page."""
     trails: int = 8
@@ -77,12 +80,14 @@ def report(runs: ReportInputs, out: Path | str) -> Path:
         raise ConfigError("got no evaluations; name one at least, for example evaluations.agent=runs/pocket/eval")
     evaluations = [_read(name, Path(folder)) for name, folder in runs.evaluations.items()]
     trainings = {name: read_jsonl(Path(folder) / METRICS) for name, folder in runs.trainings.items()}
+    drawn = {name: read_draws(folder) for name, folder in runs.trainings.items()}
     numbers = Path(out) / "report.json"
     data = {
         "title": runs.title,
         "evaluations": {run.name: run.summary for run in evaluations},
         "steps": {f"{after.name} − {before.name}": _step(before, after) for before, after in pairwise(evaluations)},
         "trainings": {name: curves(rows) for name, rows in trainings.items()},
+        "draws": {name: found for name, found in drawn.items() if found},
     }
     write_json(numbers, data)
     last, page = evaluations[-1], Path(out) / "report.html"
@@ -123,7 +128,9 @@ def _page(data: Mapping[str, Any], *, last: _Run, trails: Sequence[Trail]) -> st
         subset_words=SUBSET_WORDS,
         baseline=BASELINE,
         look_plots={subset: _look_plot(evaluations, looks, subset=subset) for subset in subsets},
+        trainings=list(data["trainings"]),
         curves={name: learning_curves(series) for name, series in data["trainings"].items() if series},
+        draws={name: histogram_figure(found) for name, found in data["draws"].items()},
         scatter=_scatter(last.main),
         last=last.name,
         main=evaluations[last.name]["looks"][last.main_look],

@@ -12,13 +12,15 @@ from PIL import Image
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One completion. `token_ids` are the sampled ids, end token included, where the policy knows them.
+    """One completion. `token_ids` are the sampled ids, end token included, where the policy knows them; `log_probs` has
+    one number for each of them, under the model's whole distribution at the temperature of the draw.
 
     `truncated` says that the token limit ended it. `expected_rating` as in `records.Turn`.
     """
 
     text: str
     token_ids: tuple[int, ...] = ()
+    log_probs: tuple[float, ...] = ()
     truncated: bool = False
     seconds: float = 0.0
     expected_rating: float | None = None

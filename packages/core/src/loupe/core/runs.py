@@ -2,9 +2,9 @@
 
 `config.yaml` is the whole resolved configuration, `environment.json` what it ran on, `metrics.jsonl` the numbers over
 the steps, `episodes.jsonl` what the agent said about a few fixed images over the steps, `rewards.jsonl` what each
-rollout said and what every term paid for it. A folder belongs to one run: a
-second one has to choose another folder, or to go on with exactly the same settings. A run that ended before it made
-anything leaves its folder free.
+rollout said and what every term paid for it, `draws.jsonl` which ratings were drawn for them. A folder belongs to one
+run: a second one has to choose another folder, or to go on with exactly the same settings. A run that ended before it
+made anything leaves its folder free.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,8 +20,8 @@ from loupe.core.errors import ConfigError
 from loupe.core.files import append_jsonl, read_json, read_jsonl, write_json, write_jsonl, write_text_atomic
 
 CONFIG, ENVIRONMENT = "config.yaml", "environment.json"
-METRICS, EPISODES, REWARDS = "metrics.jsonl", "episodes.jsonl", "rewards.jsonl"
-ROWS = (METRICS, EPISODES, REWARDS)
+METRICS, EPISODES, REWARDS, DRAWS = "metrics.jsonl", "episodes.jsonl", "rewards.jsonl", "draws.jsonl"
+ROWS = (METRICS, EPISODES, REWARDS, DRAWS)
 """Files that grow by rows, each of which has a `step`."""
 MAY_DIFFER = frozenset({"resume", "out", "steps", "max_steps", "epochs", "num_train_epochs"})
 """Last words of the keys that a resumed run may change: to go on for longer is the reason to resume, and a run folder
@@ -46,6 +46,10 @@ class RunFolder:
     def append_rewards(self, step: int, rows: Iterable[Mapping[str, Any]]) -> None:
         """Append what rollouts earned to `rewards.jsonl`, one row each; `step` is the first that learns from them."""
         self._append(REWARDS, step, rows)
+
+    def append_draw(self, step: int, row: Mapping[str, Any]) -> None:
+        """Append what a chunk of rollouts drew to `draws.jsonl`; `step` is the first that learns from it."""
+        self._append(DRAWS, step, [row])
 
     def _append(self, name: str, step: int, rows: Iterable[Mapping[str, Any]]) -> None:
         for row in rows:

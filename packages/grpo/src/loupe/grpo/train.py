@@ -12,12 +12,13 @@ from loupe.core.model.loading import load_model, save_model
 from loupe.core.model.local_policy import LocalPolicy
 from loupe.core.model.resume import last_checkpoint
 from loupe.core.model.trainer_log import Progress, RunLogCallback, quiet_libraries, train_quietly
-from loupe.core.protocol import Protocol, load_protocol
-from loupe.core.records import Sample
+from loupe.core.protocol import load_protocol
 from loupe.core.runs import open_run
 from loupe.data.store import load_samples
 from loupe.grpo.config import GrpoConfig
-from loupe.grpo.trainer import Task, ZoomGRPOTrainer, reward_names
+from loupe.grpo.objective import loss_config
+from loupe.grpo.tasks import Row, check_rank, load_rows
+from loupe.grpo.trainer import Work, ZoomGRPOTrainer, reward_names
 from loupe.rewards.terms import TERMS
 from loupe.zoom.inputs import loop_inputs
 from loupe.zoom.probe import episode_probe
@@ -33,7 +34,6 @@ _DEFAULTS: dict[str, Any] = {
     "lr_scheduler_type": "constant_with_warmup",
     "warmup_steps": 2,
     "beta": 0.0,
-    "temperature": 1.0,
     "loss_type": "dapo",
     "logging_steps": 1,
     "save_steps": 20,
@@ -58,14 +58,13 @@ def run_grpo(config: GrpoConfig, *, progress: Progress | None = None) -> Path:
     Raises LoupeError for what a user can mend.
     """
     out, data = Path(config.out), Path(config.data)
-    protocol = _playable(load_protocol(config.protocol))
+    protocol = load_protocol(next(iter(config.mix.values())).protocol)
     with quiet_libraries():
         arguments = trainer_arguments(config, out)
-    samples = _enough_samples(config, arguments)
+    rows = _enough_rows(config, arguments)
     set_seed(config.seed)
     model, processor = load_model(config.model, train=True)
     run = open_run(out, config, data=[data / "manifest.json"], start=config.model.path, resume=config.resume)
-    task = Task(samples, loop_inputs(data, samples), protocol, config, run)
     watched = loop_inputs(data, load_samples(data, "val")[: config.probe_images])
     probe = episode_probe(
         watched, protocol, lambda trained: LocalPolicy(trained, processor, max_new_tokens=protocol.max_new_tokens)
@@ -75,9 +74,9 @@ def run_grpo(config: GrpoConfig, *, progress: Progress | None = None) -> Path:
         args=arguments,
         processing_class=processor,
         reward_funcs=reward_names(),
-        train_dataset=_rows(len(samples)),
+        train_dataset=_numbered(len(rows)),
         callbacks=[RunLogCallback(run, probe, probe_every=config.probe_every, progress=progress)],
-        task=task,
+        work=Work(rows, data, config, run),
     )
     train_quietly(trainer, checkpoint=last_checkpoint(out / "checkpoints") if config.resume else None)
     if trainer.is_world_process_zero():
@@ -88,9 +87,12 @@ def run_grpo(config: GrpoConfig, *, progress: Progress | None = None) -> Path:
 def trainer_arguments(config: GrpoConfig, out: Path) -> GRPOConfig:
     """TRL's arguments: ours, then the user's. Raises ConfigError for what TRL refuses and for what could never act."""
     weights = [getattr(config.rewards, name) for name in TERMS]
-    if clash := sorted(set(config.trainer) & {*_FIXED, "output_dir", "seed", "reward_weights"}):
-        raise ConfigError(f"trainer.{clash[0]} is set by this stage; use `out`, `seed` and `rewards`, or leave it")
-    merged = {**_DEFAULTS, **config.trainer, **_FIXED, "output_dir": str(out / "checkpoints"), "seed": config.seed}
+    ours = {"output_dir": str(out / "checkpoints"), "seed": config.seed, **_sampling(config)}
+    if clash := sorted(set(config.trainer) & {*_FIXED, *ours, "reward_weights"}):
+        raise ConfigError(
+            f"trainer.{clash[0]} is set by this stage; use `out`, `seed`, `sampling` and `rewards`, or leave it"
+        )
+    merged = {**_DEFAULTS, **config.trainer, **_FIXED, **ours}
     try:
         arguments: Any = GRPOConfig(**merged, reward_weights=weights)
     except (TypeError, ValueError) as error:
@@ -99,44 +101,47 @@ def trainer_arguments(config: GrpoConfig, out: Path) -> GRPOConfig:
         raise ConfigError(
             f"trainer.max_steps={arguments.max_steps}; wanted a number of steps, the sampler plans with it"
         )
-    every = arguments.steps_per_generation * arguments.num_iterations
-    if config.coverage.coefficient and arguments.loss_type != "dapo":
-        raise ConfigError(
-            f"coverage is normalised as the dapo loss is, got trainer.loss_type={arguments.loss_type}; "
-            "leave it at dapo, or set coverage.coefficient=0"
-        )
-    if config.coverage.coefficient and arguments.gradient_accumulation_steps % every == 0:
-        raise ConfigError(
-            "coverage can never act with one update for each generation, where old and new policy are the same; set "
-            "trainer.num_iterations=2, or trainer.steps_per_generation=2, or coverage.coefficient=0"
-        )
+    loss_config(config, arguments)
+    _check_saving(arguments)
     return arguments
 
 
-def _playable(protocol: Protocol) -> Protocol:
-    """The protocol. Raises ConfigError where it asks for what an episode over one image cannot answer."""
-    if "choice" in protocol.asks:
+def _sampling(config: GrpoConfig) -> dict[str, Any]:
+    """TRL divides logits by the temperature too. Raises ConfigError where rollouts of a prompt could not differ."""
+    drawn = config.sampling
+    if drawn.temperature == 0:
+        raise ConfigError("sampling.temperature=0 makes all rollouts of an image the same; wanted a number above 0")
+    return {"temperature": drawn.temperature, "top_p": drawn.top_p, "top_k": drawn.top_k, "min_p": drawn.min_p}
+
+
+def _check_saving(arguments: Any) -> None:
+    """Raises ConfigError where a checkpoint would fall between the updates of one generation: the rollouts are not in
+    it, so a run that goes on from there would not be the run that was never stopped."""
+    every = arguments.steps_per_generation * arguments.num_iterations
+    updates = max(1, every // arguments.gradient_accumulation_steps)
+    if arguments.save_strategy == "steps" and arguments.save_steps % updates:
+        near = max(updates, round(arguments.save_steps / updates) * updates)
         raise ConfigError(
-            f"protocol {protocol.name!r} asks to choose between images, and GRPO plays episodes over one; score such "
-            "completions with loupe.rewards.joint, or take another protocol"
+            f"trainer.save_steps={arguments.save_steps} falls between the {updates} updates of a generation; set a "
+            f"multiple of {updates}, for example {near:g}"
         )
-    return protocol
 
 
-def _enough_samples(config: GrpoConfig, arguments: Any) -> list[Sample]:
-    """The images to play. Raises ConfigError where they are fewer than one generation batch takes."""
-    samples = load_samples(Path(config.data), "train")
-    samples = samples[: config.limit] if config.limit else samples
+def _enough_rows(config: GrpoConfig, arguments: Any) -> list[Row]:
+    """What can be played. Raises ConfigError where it is less than one generation batch takes."""
+    rows = load_rows(Path(config.data), config.mix, limit=config.limit)
     images = arguments.generation_batch_size // arguments.num_generations
-    if len(samples) < images:
+    if len(rows) < images:
         raise ConfigError(
-            f"{config.data} has {len(samples)} training images and one generation batch takes {images}; give more "
+            f"{config.data} has {len(rows)} training images and one generation batch takes {images}; give more "
             "images, or set a smaller trainer.per_device_train_batch_size"
         )
-    return samples
+    if config.rewards.rank > 0:
+        check_rank(rows, images=images)
+    return rows
 
 
-def _rows(count: int) -> datasets.Dataset:
-    """Rows that name an image; the prompt is a stand-in, the loop builds the real one."""
+def _numbered(count: int) -> datasets.Dataset:
+    """Rows that name what is drawn; the prompt is a stand-in, the loop builds the real one."""
     prompt = [{"role": "user", "content": "image"}]
     return datasets.Dataset.from_dict({"prompt": [prompt] * count, "index": list(range(count))})

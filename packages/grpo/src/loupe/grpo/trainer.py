@@ -1,53 +1,67 @@
-"""TRL's GRPOTrainer with four hooks of our own: how to play, how to reward, what to draw, and what to hold back.
+"""TRL's GRPOTrainer with our own steps between its data loader and its optimizer.
 
-- `_generate` plays whole episodes with the same loop that evaluation uses;
-- `_calculate_rewards` scores finished episodes, so that the rank term sees all images of the batch;
-- `_get_train_sampler` draws images by progressive re-sampling;
-- `_compute_loss` adds the KL-coverage penalty to TRL's own loss.
-
-Everything else (advantages, clipping, old and reference log-probabilities, checkpoints, processes) is TRL 1.16's; these
-hooks are not promised by its interface, which is why its version is pinned.
+TRL keeps the loop, the data loader, accumulation, the reference, logging and checkpoints. Ours are what it draws
+(`sampler`), how it plays (`loupe.zoom.loop`), what it pays (`scoring`), how rollouts go through the model (`packing`)
+and what it descends on (`loss`). `_prepare_inputs`, `_compute_loss` and `_get_train_sampler` are not promised by its
+interface, which is why its version is pinned. `docs/grpo.md` says what each setting does.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from accelerate.utils import gather_object
 from trl.trainer.grpo_trainer import GRPOTrainer
+from trl.trainer.utils import use_adapter
 
 from loupe.core.errors import ModelError
+from loupe.core.files import read_json, write_json
 from loupe.core.model.encode import ChatEncoder
+from loupe.core.model.fast_vision import speed_up_vision
+from loupe.core.model.grouped_attention import use_grouped_attention
 from loupe.core.model.local_policy import LocalPolicy
+from loupe.core.model.packed import base_of, takes_packed
 from loupe.core.model.resume import Resuming
-from loupe.core.protocol import Protocol
-from loupe.core.records import Episode, Sample
+from loupe.core.policy import Policy
+from loupe.core.records import Episode
 from loupe.core.runs import RunFolder
+from loupe.grpo.advantage import group_advantages, live_groups
 from loupe.grpo.config import GrpoConfig
-from loupe.grpo.coverage import coverage_penalty, select_tokens
-from loupe.grpo.rollout import as_rollouts
-from loupe.grpo.sampler import ProgressiveSampler
-from loupe.rewards.batch import batch_of
+from loupe.grpo.loss import LossInputs, policy_loss
+from loupe.grpo.micro_batch import MicroBatch, drawn_log_probs, in_groups, own_tokens
+from loupe.grpo.objective import is_on_policy, loss_config, needs_reference, normaliser
+from loupe.grpo.packing import pack, score
+from loupe.grpo.rollout import Rollout, as_rollouts
+from loupe.grpo.sampler import ProgressiveSampler, Rows, lag_of
+from loupe.grpo.scoring import figures, reward_rows
+from loupe.grpo.scoring import score as score_episodes
+from loupe.grpo.stopwatch import Stopwatch
+from loupe.grpo.tasks import Row
+from loupe.grpo.window import select
 from loupe.rewards.joint import JointReward, RewardTable
 from loupe.rewards.terms import TERMS
 from loupe.zoom.loop import LoopInput, Played, play
 
+SAMPLER_STATE = "sampler.json"
+"""The sampler's state in a checkpoint."""
+
 
 @dataclass(frozen=True)
-class Task:
-    """What is played: the images of the training split, how to ask, how to reward, and where to write it down."""
+class Work:
+    """What is played, and where it is written down: the rows of all tasks, the folder of their images, the settings."""
 
-    samples: Sequence[Sample]
-    inputs: Sequence[LoopInput]
-    protocol: Protocol
+    rows: Sequence[Row]
+    data: Path
     config: GrpoConfig
     run: RunFolder
 
 
 def reward_names() -> list[Any]:
-    """Stand-ins for TRL's list of reward functions: it wants their names; `_calculate_rewards` does the work."""
+    """Stand-ins for TRL's list of reward functions, which it wants to have; rewards are computed from whole episodes."""
 
     def named(name: str) -> Any:
         def reward(**_: Any) -> list[float]:
@@ -60,145 +74,291 @@ def reward_names() -> list[Any]:
 
 
 class ZoomGRPOTrainer(Resuming, GRPOTrainer):
-    """GRPO on zoom episodes. The data set's rows are `{"prompt": …, "index": i}`, i a place in `task.samples`."""
+    """GRPO on zoom episodes. The data set's rows are `{"prompt": …, "index": i}`, i a place in `work.rows`."""
 
     # TRL fills these in; the types that it gives them are those of before.
     args: Any
     num_generations: int
 
-    def __init__(self, *args: Any, task: Task, **kwargs: Any) -> None:
+    def __init__(self, *, work: Work, args: Any, **kwargs: Any) -> None:
         # The sampler is asked for while the parent is being built.
-        self.task = task
-        super().__init__(*args, **kwargs)
+        self.work = work
+        self.sampler = _sampler(work, args)
+        self.loss_config = loss_config(work.config, args)
+        with _asking_for_a_reference(args, needed=needs_reference(self.loss_config)):
+            super().__init__(args=args, **kwargs)
+        self.beta = args.beta
+        if self.ref_model is not None:
+            speed_up_vision(self.ref_model)
+            use_grouped_attention(self.ref_model)
         self.encoder = ChatEncoder(self.processing_class)
-        # TRL sends images of later turns through the model only for a trainer with tools.
-        self.tools = [play]
-        self._rows: list[dict[str, Any]] = []
-        self._played: list[Played] = []
-        self._policy_log_probs: torch.Tensor | None = None
+        self.reward = JointReward(work.config.rewards, work.config.reward_options)
+        self.stopwatch = Stopwatch(self.accelerator.device)
+        self._longest_turn = max(row.protocol.max_new_tokens for row in work.rows)
+        self._tokens = torch.zeros(())
+        self._shares_prompts = work.config.share_prompts and takes_packed(self.model)
 
-    @property
-    def _mode(self) -> str:
-        assert self.model is not None
-        return "train" if self.model.training else "eval"
+    # What is drawn, and how a run goes on.
 
     def _get_train_sampler(self, dataset: Any = None) -> ProgressiveSampler:
-        arguments = self.args
-        passes = self.num_iterations * arguments.steps_per_generation
-        updates = arguments.max_steps * arguments.gradient_accumulation_steps
-        return ProgressiveSampler(
-            [sample.rating for sample in self.task.samples],
-            self.task.config.resampling,
-            images_per_chunk=arguments.generation_batch_size // self.num_generations,
-            generations=self.num_generations,
-            passes=passes,
-            chunks=-(-updates // passes),
-            seed=arguments.seed,
-        )
+        return self.sampler
 
-    def _prepare_inputs(self, generation_batch: Any) -> Any:
-        if self._buffered_inputs is None and self._mode == "train":
-            # TRL counts updates from 0 in every process. A run that goes on in the middle of a generation would then
-            # regenerate in the middle of each, and train on the images of the one before.
+    def _save_rng_state(self, output_dir: str) -> None:
+        super()._save_rng_state(output_dir)
+        if self.args.should_save:
+            write_json(Path(output_dir) / SAMPLER_STATE, self.sampler.state_dict())
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        super()._load_from_checkpoint(resume_from_checkpoint, model)
+        self.sampler.load_state_dict(read_json(Path(resume_from_checkpoint) / SAMPLER_STATE))
+
+    def _prepare_inputs(self, generation_batch: list[dict[str, Any]]) -> MicroBatch:  # pyright: ignore
+        """The micro-batch of this step; at the first step of a generation, its rollouts."""
+        steps = self.args.steps_per_generation
+        if self._buffered_inputs is None:
+            # TRL counts steps from 0 in every process, and a run that goes on would generate at the wrong ones.
             self._step = self.state.global_step * self.args.gradient_accumulation_steps
-        return super()._prepare_inputs(generation_batch)
+        if self._buffered_inputs is None or self._since_rollout == 0:
+            self._buffered_inputs = self._cut(self._roll_out([row["index"] for row in generation_batch]))
+        if self._covers and self._chooses_ahead and self._step % self.args.gradient_accumulation_steps == 0:
+            self._select()
+        return self._buffered_inputs[self._step % steps]
 
-    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
-        self._rows = inputs
-        output = super()._generate_and_score_completions(inputs)
-        if "pixel_values" not in output:
-            raise ModelError("the images of a rollout were dropped, their number does not match the image tokens")
-        return output
+    @property
+    def _every(self) -> int:
+        """Steps from one generation to the next."""
+        return self.args.steps_per_generation * self.num_iterations
 
-    def _generate(self, prompts: list[Any]) -> tuple[Any, ...]:
-        """Play one episode for each row; the eight values that TRL's own method returns."""
-        self._played = self._play()
-        batch = as_rollouts(self._played, self.encoder)
-        self._count(batch.completion_mask)
-        return (
-            batch.prompt_ids,
-            batch.completion_ids,
-            batch.completion_mask,
-            batch.texts,
-            None,
-            {},
-            batch.images,
-            batch.images,
+    @property
+    def _since_rollout(self) -> int:
+        return self._step % self._every
+
+    @property
+    def _covers(self) -> bool:
+        return self.loss_config.coverage.coefficient > 0
+
+    @property
+    def _chooses_ahead(self) -> bool:
+        """Whether coverage has to look at micro-batches whose turn has not come; one that is alone waits for its own."""
+        return self.loss_config.coverage.scope == "optimizer_batch" and self.args.gradient_accumulation_steps > 1
+
+    @property
+    def _chunk(self) -> int:
+        """Number of the chunk of images that is played now."""
+        return self._step // self._every
+
+    # Rollouts.
+
+    def _roll_out(self, indices: Sequence[int]) -> MicroBatch:
+        """Play, reward and prepare one generation batch of this process; the statistics are those of all processes."""
+        with self.stopwatch.time("sampling"):
+            played = self._play(indices)
+        first = self.accelerator.process_index * len(indices)
+        rollouts = as_rollouts(played, self.encoder, first=first)
+        with self.stopwatch.time("rewards"):
+            table = self._reward(played, indices)
+        totals = torch.as_tensor(table.total)
+        advantages = group_advantages(totals, self.num_generations, scale=self.args.scale_rewards).float()
+        alive = live_groups(totals, self.num_generations).repeat_interleave(self.num_generations)
+        self._note({"frac_reward_zero_std": 1 - alive.float().mean().item()})
+        mine, device = slice(first, first + len(indices)), self.accelerator.device
+        return MicroBatch(
+            rollouts,
+            advantages[mine].to(device),
+            alive[mine].to(device),
+            own_tokens(rollouts, device=device),
+            self._old_log_probs(rollouts),
+            self._reference_log_probs(rollouts),
         )
 
-    def _play(self) -> list[Played]:
-        task, step = self.task, self.state.global_step
-        policy = LocalPolicy(
+    def _cut(self, batch: MicroBatch) -> list[MicroBatch]:
+        """The micro-batches of a generation; the samples of a prompt stay together as far as they fit."""
+        generator = torch.Generator().manual_seed(self.args.seed * 1_000_003 + self._chunk)
+        order = in_groups(batch.rollouts, generator=generator)
+        size = len(order) // self.args.steps_per_generation
+        self._tokens = self.accelerator.reduce(batch.mask.sum().float(), reduction="sum")
+        return [batch.take(order[start : start + size]) for start in range(0, len(order), size)]
+
+    def _play(self, indices: Sequence[int]) -> list[Played]:
+        """An episode for each row; rows that repeat share one image."""
+        opened = {index: self.work.rows[index].open(self.work.data) for index in dict.fromkeys(indices)}
+        first = self.accelerator.process_index * len(indices)
+        inputs = [
+            replace(opened[index], key=f"{opened[index].sample_id}#{self._chunk}.{first + place}")
+            for place, index in enumerate(indices)
+        ]
+        return play(self._policy(), inputs, self.work.rows[0].protocol, seed=self.args.seed)
+
+    def _policy(self) -> Policy:
+        return LocalPolicy(
             self.accelerator.unwrap_model(self.model),
             self.processing_class,
-            max_new_tokens=task.protocol.max_new_tokens,
-            temperature=self.temperature,
-            batch_size=self.args.per_device_train_batch_size,
+            max_new_tokens=self._longest_turn,
+            sampling=self.work.config.sampling,
+            batch_size=self.args.per_device_train_batch_size * self.args.steps_per_generation,
         )
-        inputs: list[LoopInput] = []
-        first = self.accelerator.process_index * len(self._rows)
-        for place, row in enumerate(self._rows):
-            source = task.inputs[row["index"]]
-            key = f"{source.sample_id}#{step}.{first + place}"
-            inputs.append(LoopInput(key, source.sample_id, source.image, source.truth))
-        return play(policy, inputs, task.protocol, seed=self.args.seed)
 
-    def _count(self, masks: Sequence[Sequence[int]]) -> None:
-        """What TRL would have logged about completions, and what only episodes have."""
-        figures = {
-            "completions/mean_length": np.mean([sum(mask) for mask in masks]),
-            "zoom_rate": np.mean([item.episode.zoomed for item in self._played]),
-            "unusable": np.mean([item.episode.verdict is None for item in self._played]),
-        }
-        for name, value in figures.items():
-            gathered: Any = self.accelerator.gather(torch.tensor([float(value)], device=self.accelerator.device))
-            self._metrics[self._mode][name].append(gathered.mean().item())
-
-    def _calculate_rewards(self, inputs: Any, prompts: Any, completions: Any, completion_ids_list: Any) -> torch.Tensor:
-        """Reward terms (all completions of all processes, terms)."""
-        rows = zip(self._played, inputs, strict=True)
-        pairs: Any = gather_object([(item.episode, self.task.samples[row["index"]]) for item, row in rows])
-        table = self.score([episode for episode, _ in pairs], [sample for _, sample in pairs])
+    def _reward(self, played: Sequence[Played], indices: Sequence[int]) -> RewardTable:
+        """What the rollouts of all processes earned; the sampler learns from it, and the run folder keeps it."""
+        mine = [(item.episode, index) for item, index in zip(played, indices, strict=True)]
+        pairs: list[tuple[Episode, int]] = gather_object(mine)
+        episodes, rows = [episode for episode, _ in pairs], [self.work.rows[index] for _, index in pairs]
+        table = score_episodes(episodes, rows, self.reward, num_generations=self.num_generations)
+        self.sampler.learn(self._chunk, table.total.reshape(-1, self.num_generations))
+        self._note(figures(episodes, rows, table) | self.sampler.metrics())
         if self.accelerator.is_main_process:
-            self._write_down([episode for episode, _ in pairs], table)
-        columns = np.stack([table.columns[name] for name in TERMS], axis=1)
-        return torch.tensor(columns, dtype=torch.float32, device=self.accelerator.device)
+            self.work.run.append_rewards(self.state.global_step + 1, reward_rows(episodes, rows, table))
+            self.work.run.append_draw(self.state.global_step + 1, self.sampler.draw_row(self._chunk))
+        return table
 
-    def score(self, episodes: Sequence[Episode], samples: Sequence[Sample]) -> RewardTable:
-        """The reward table of whole groups."""
-        config = self.task.config
-        batch = batch_of(episodes, samples, num_generations=self.num_generations, protocol=self.task.protocol)
-        return JointReward(config.rewards, config.reward_options).score(batch)
+    # Log-probabilities.
 
-    def _write_down(self, episodes: Sequence[Episode], table: RewardTable) -> None:
-        """What each rollout said and what it earned, so that every reward can be explained."""
-        self.task.run.append_rewards(
-            self.state.global_step + 1,
-            (
-                {"image": episode.sample_id, "texts": [turn.text for turn in episode.turns], **table.row(place)}
-                for place, episode in enumerate(episodes)
-            ),
+    def _log_probs(
+        self, model: Any, rollouts: Sequence[Rollout], *, entropy: bool = False
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Log-probabilities (B, C) of rollouts, and entropies where asked for; C is that of the longest one."""
+        packed = pack(
+            self.accelerator.unwrap_model(model),
+            rollouts,
+            pad_id=self.encoder.tokenizer.pad_token_id,
+            length=max(len(item.completion.input_ids) for item in rollouts),
+            shared=self._shares_prompts,
+        )
+        with self.accelerator.autocast():
+            return score(model, packed, entropy=entropy)
+
+    @torch.no_grad()
+    def _judged(self, model: Any, rollouts: Sequence[Rollout]) -> torch.Tensor:
+        """The same without gradient, in pieces of a micro-batch."""
+        size = self.args.per_device_train_batch_size
+        parts = [self._log_probs(model, rollouts[at : at + size])[0] for at in range(0, len(rollouts), size)]
+        width = max(part.shape[1] for part in parts)
+        return torch.cat([torch.nn.functional.pad(part, (0, width - part.shape[1])) for part in parts])
+
+    def _old_log_probs(self, rollouts: Sequence[Rollout]) -> torch.Tensor:
+        """Those of the policy that sampled: as they were drawn, or computed again where those are not to be had or are
+        too coarse for a ratio that should begin at 1."""
+        known = all(item.log_probs is not None for item in rollouts)
+        coarse = self.accelerator.mixed_precision != "no" or base_of(self.model).dtype != torch.float32
+        wanted = not is_on_policy(self.args) or self._covers
+        if wanted and (coarse or not known):
+            with self.stopwatch.time("old"):
+                return self._judged(self.model, rollouts)
+        return drawn_log_probs(rollouts, device=self.accelerator.device)
+
+    def _reference_log_probs(self, rollouts: Sequence[Rollout]) -> torch.Tensor | None:
+        """Those of the frozen reference: a second model, a frozen copy of the adapter, or the model without adapter."""
+        if not needs_reference(self.loss_config):
+            return None
+        with self.stopwatch.time("reference"):
+            if self.ref_model is not None:
+                return self._judged(self.ref_model, rollouts)
+            model: Any = self.accelerator.unwrap_model(self.model)
+            with use_adapter(model, "ref" if "ref" in model.peft_config else None):
+                return self._judged(self.model, rollouts)
+
+    # The loss.
+
+    def _select(self) -> None:
+        """Let coverage choose among all micro-batches of the update that begins now, in all processes."""
+        steps, window = self.args.steps_per_generation, self.args.gradient_accumulation_steps
+        places = range(self._step % steps, self._step % steps + window)
+        batches = [self._buffered_inputs[place] for place in places]
+        if self._since_rollout < window:
+            # Nothing was learnt since these were drawn.
+            log_probs = [batch.old_log_probs for batch in batches]
+        else:
+            with self.stopwatch.time("selection"):
+                log_probs = [batch.wide(self._judged(self.model, batch.rollouts)) for batch in batches]
+        for place, batch in zip(places, self._chosen(batches, log_probs), strict=True):
+            self._buffered_inputs[place] = batch
+
+    def _chosen(self, batches: Sequence[MicroBatch], log_probs: Sequence[torch.Tensor]) -> list[MicroBatch]:
+        alone = self.loss_config.coverage.scope == "microbatch"
+        seed = (self.args.seed, self._step, self.accelerator.process_index if alone else 0)
+        return select(
+            batches, log_probs, self.loss_config, seed=seed, accelerator=None if alone else self.accelerator
         )
 
-    def _get_per_token_logps_and_entropies(self, *args: Any, **kwargs: Any) -> Any:
-        output = super()._get_per_token_logps_and_entropies(*args, **kwargs)
-        if torch.is_grad_enabled():
-            self._policy_log_probs = output[0]
-        return output
+    def _compute_loss(self, model: Any, inputs: MicroBatch) -> torch.Tensor:
+        rows = inputs.forward_rows(dead=self.loss_config.beta > 0)
+        with self.stopwatch.time("policy"):
+            log_probs, entropies = self._log_probs(model, [inputs.rollouts[row] for row in rows], entropy=True)
+        if self._covers and inputs.selected is None:
+            (inputs,) = self._chosen([inputs], [inputs.seen(rows, log_probs)])
+        batch = inputs.take(rows).cut(log_probs.shape[1])
+        outputs = policy_loss(
+            LossInputs(
+                log_probs,
+                None if is_on_policy(self.args) else batch.old_log_probs,
+                batch.advantages,
+                batch.mask,
+                reference_log_probs=batch.reference_log_probs,
+                selected=batch.selected,
+                entropies=entropies,
+                normaliser=normaliser(
+                    self.args,
+                    tokens=self._tokens,
+                    own=int(inputs.mask.sum()),
+                    rows=len(inputs.rollouts),
+                    accumulation=self.current_gradient_accumulation_steps,
+                    processes=self.accelerator.num_processes,
+                ),
+                covariances=batch.covariances,
+            ),
+            self.loss_config,
+        )
+        self._note_everywhere(outputs.metrics)
+        return outputs.loss
 
-    def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
-        loss = super()._compute_loss(model, inputs)
-        coverage = self.task.config.coverage
-        log_probs, self._policy_log_probs = self._policy_log_probs, None
-        old = inputs.get("old_per_token_logps")
-        if coverage.coefficient == 0 or log_probs is None or old is None:
-            return loss
-        mask = (inputs["completion_mask"] * inputs["tool_mask"]).bool()
-        selected = select_tokens(log_probs, inputs["advantages"], mask, fraction=coverage.fraction)
-        penalty = coverage_penalty(log_probs, old, selected)
-        self._metrics["train"]["coverage/penalty"].append(penalty.item())
-        self._metrics["train"]["coverage/tokens"].append(float(selected.sum()))
-        # The same normaliser as TRL's token-level loss, so that the coefficient means the same at any batch size.
-        tokens = inputs["num_items_in_batch"].clamp(min=1.0) / self.accelerator.num_processes
-        share = self.current_gradient_accumulation_steps / self.args.steps_per_generation
-        return loss + coverage.coefficient * penalty / (tokens * share)
+    # Figures.
+
+    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
+        """One forward and backward pass; what it took goes to the log."""
+        started = time.perf_counter()
+        loss = super().training_step(model, inputs, num_items_in_batch)
+        parts = self.stopwatch.lap()
+        parts["backward"] = time.perf_counter() - started - sum(parts.values())
+        self._note({f"seconds/{part}": seconds for part, seconds in parts.items()})
+        return loss
+
+    def _note(self, numbers: Mapping[str, float]) -> None:
+        for name, value in numbers.items():
+            self._metrics["train"][name].append(value)
+
+    def _note_everywhere(self, metrics: Mapping[str, torch.Tensor]) -> None:
+        """The mean over processes of figures that each has of its own rollouts; numbers of tokens are summed."""
+        names = sorted(metrics)
+        gathered = self.accelerator.gather(torch.stack([metrics[name].float() for name in names])[None])
+        for name, values in zip(names, gathered.T, strict=True):
+            counts = name == "coverage/tokens"
+            self._note({name: (values.sum() if counts else values.mean()).item()})
+
+
+def _sampler(work: Work, arguments: Any) -> ProgressiveSampler:
+    passes = arguments.num_iterations * arguments.steps_per_generation
+    updates = arguments.max_steps * arguments.gradient_accumulation_steps
+    rows = work.rows
+    return ProgressiveSampler(
+        Rows([row.rating for row in rows], [row.dataset for row in rows], [row.task for row in rows]),
+        work.config.resampling,
+        images_per_chunk=arguments.generation_batch_size // arguments.num_generations,
+        generations=arguments.num_generations,
+        passes=passes,
+        chunks=-(-updates // passes),
+        seed=arguments.seed,
+        mix={name: task.share for name, task in work.config.mix.items()},
+        per_dataset=2 if work.config.rewards.rank > 0 else 1,
+        lag=lag_of(passes=passes, accumulation=arguments.gradient_accumulation_steps),
+    )
+
+
+@contextmanager
+def _asking_for_a_reference(arguments: Any, *, needed: bool) -> Iterator[None]:
+    """TRL prepares a reference where beta is not 0; coverage may need one where it is."""
+    beta = arguments.beta
+    arguments.beta = beta or float(needed)
+    try:
+        yield
+    finally:
+        arguments.beta = beta

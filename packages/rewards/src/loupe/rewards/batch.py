@@ -87,17 +87,12 @@ def batch_of(
                 "beside its own sample"
             )
     asks = tuple(protocol.asks)
-    completions = tuple(_completion(*pair, asks=asks) for pair in zip(episodes, samples, strict=True))
+    completions = tuple(completion_of(*pair, asks=asks) for pair in zip(episodes, samples, strict=True))
     return RewardBatch(completions, num_generations, protocol.dialect)
 
 
-def _verdict(episode: Episode, asks: tuple[str, ...]) -> Answer | None:
-    """The last usable answer that says what was asked: a rating, or for a task without one anything at all."""
-    said = [turn.answer for turn in episode.turns if turn.answer.usable]
-    return next((answer for answer in reversed(said) if answer.rating is not None or "rating" not in asks), None)
-
-
-def _completion(episode: Episode, sample: Sample, *, asks: tuple[str, ...]) -> Completion:
+def completion_of(episode: Episode, sample: Sample, *, asks: tuple[str, ...]) -> Completion:
+    """An episode over one image, with what its sample says of it."""
     damage = sample.degradation
     return Completion(
         image=sample.id,
@@ -110,3 +105,23 @@ def _completion(episode: Episode, sample: Sample, *, asks: tuple[str, ...]) -> C
         finding=None if damage is None else Finding(damage.distortion_class, severity_word(damage.severity)),
         region=damage.bbox_2d if damage is not None and damage.is_local else None,
     )
+
+
+def comparison_of(
+    episode: Episode, samples: tuple[Sample, Sample], *, choice: str, asks: tuple[str, ...]
+) -> Completion:
+    """An episode over the images A and B; `choice` is the right one of `loupe.core.records.CHOICES`."""
+    return Completion(
+        image=episode.sample_id,
+        turns=tuple(turn.text for turn in episode.turns),
+        verdict=_verdict(episode, asks),
+        asks=asks,
+        dataset=samples[0].dataset,
+        choice=choice,
+    )
+
+
+def _verdict(episode: Episode, asks: tuple[str, ...]) -> Answer | None:
+    """The last usable answer that says what was asked: a rating, or for a task without one anything at all."""
+    said = [turn.answer for turn in episode.turns if turn.answer.usable]
+    return next((answer for answer in reversed(said) if answer.rating is not None or "rating" not in asks), None)

@@ -40,6 +40,16 @@ class JointReward:
     weights: RewardWeights = field(default_factory=RewardWeights)
     options: RewardOptions = field(default_factory=RewardOptions)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all terms."""
+        return tuple(TERMS)
+
+    @property
+    def paid(self) -> tuple[str, ...]:
+        """Names of the terms that have a weight."""
+        return tuple(name for name in TERMS if getattr(self.weights, name) > 0)
+
     def score(self, batch: RewardBatch) -> RewardTable:
         """One row a completion, one column a term, and the sum of the columns times their weights."""
         columns = {name: term(batch, self.options) for name, term in TERMS.items()}

@@ -70,7 +70,7 @@ def run_sft(config: SftConfig, *, progress: Progress | None = None, playing: Pro
     model, processor = load_model(config.model, train=True)
     run = open_run(out, config, data=[data / "manifest.json"], start=config.model.path, resume=config.resume)
     if config.own_words:
-        limits = {"max_new_tokens": protocol.max_new_tokens, "temperature": config.own_temperature}
+        limits: dict[str, Any] = {"max_new_tokens": protocol.max_new_tokens, "sampling": Sampling(temperature=config.own_temperature)}
         player = partial(LocalPolicy, model, processor, **limits)
         examples = with_own_words(examples, own_words(config, player, protocol, progress=playing))
     watched = loop_inputs(data, load_samples(data, "val")[: config.probe_images])

@@ -36,12 +36,15 @@ class LoopInput:
     """One image to judge once. `key` is unique in a call and names the attempt, for example "id#sample".
 
     `image` is RGB. `truth` is the damaged region, None where it is unknown or there is none; only Look.TRUTH reads it.
+    `others` are shown behind the image and never cropped, as for a comparison; `protocol` takes the place of the call's.
     """
 
     key: str
     sample_id: str
     image: Image.Image
     truth: Box | None = None
+    others: tuple[Image.Image, ...] = ()
+    protocol: Protocol | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,6 @@ class Played:
 
 @dataclass(frozen=True, slots=True)
 class _Rules:
-    protocol: Protocol
     look: Look
     crop_policy: CropPolicy
     seed: int
@@ -65,6 +67,7 @@ class _Run:
     """An episode that is going on. `seen` holds every region asked for or shown so far."""
 
     source: LoopInput
+    protocol: Protocol
     conversation: Conversation
     seen: set[PixelBox]
     view: Box = WHOLE
@@ -88,8 +91,8 @@ def play(
     ModelError for a policy that does not give one reply a conversation.
     """
     _check(images, protocol)
-    rules = _Rules(protocol, look, crop_policy, seed)
-    runs = [_open(source, rules) for source in images]
+    rules = _Rules(look, crop_policy, seed)
+    runs = [_open(source, source.protocol or protocol, look=look) for source in images]
     while active := [run for run in runs if run.stop is None]:
         replies = policy.respond([run.conversation for run in active], seed=seed)
         if len(replies) != len(active):
@@ -100,23 +103,23 @@ def play(
 
 
 def _check(images: Sequence[LoopInput], protocol: Protocol) -> None:
-    if protocol.max_rounds < 1:
-        raise ConfigError(f"protocol {protocol.name!r}: got max_rounds {protocol.max_rounds}; wanted at least 1")
+    for asked in {id(asked): asked for asked in (protocol, *(source.protocol or protocol for source in images))}.values():
+        if asked.max_rounds < 1:
+            raise ConfigError(f"protocol {asked.name!r}: got max_rounds {asked.max_rounds}; wanted at least 1")
     keys = [source.key for source in images]
     if len(set(keys)) != len(keys):
         twice = next(key for index, key in enumerate(keys) if key in keys[:index])
         raise DataError(f"got the key {twice!r} twice in one call; wanted one key an attempt, for example {twice}#1")
 
 
-def _open(source: LoopInput, rules: _Rules) -> _Run:
-    protocol = rules.protocol
-    text = protocol.no_zoom_question if rules.look is Look.NEVER else protocol.question
-    conversation = Conversation(source.key, protocol.system, [UserTurn((source.image,), text)])
-    return _Run(source, conversation, seen={(0, 0, source.image.width, source.image.height)})
+def _open(source: LoopInput, protocol: Protocol, *, look: Look) -> _Run:
+    text = protocol.no_zoom_question if look is Look.NEVER else protocol.question
+    conversation = Conversation(source.key, protocol.system, [UserTurn((source.image, *source.others), text)])
+    return _Run(source, protocol, conversation, seen={(0, 0, source.image.width, source.image.height)})
 
 
 def _advance(run: _Run, reply: Reply, rules: _Rules) -> None:
-    answer = plain(parse(reply.text, dialect=rules.protocol.dialect))
+    answer = plain(parse(reply.text, dialect=run.protocol.dialect))
     run.conversation.replies.append(reply)
     run.turns.append(
         Turn(
@@ -133,12 +136,12 @@ def _advance(run: _Run, reply: Reply, rules: _Rules) -> None:
         run.stop = StopReason.TRUNCATED if reply.truncated else StopReason.UNUSABLE
     elif rules.look is Look.NEVER or not answer.wants_crop:
         run.stop = StopReason.FINAL
-    elif len(run.turns) >= rules.protocol.max_rounds:
+    elif len(run.turns) >= run.protocol.max_rounds:
         run.stop = StopReason.ROUND_LIMIT
     elif (region := _new_region(run, answer, rules)) is None:
         run.stop = StopReason.FINAL
     else:
-        _show(run, region, rules)
+        _show(run, region)
 
 
 def _new_region(run: _Run, answer: Answer, rules: _Rules) -> PixelBox | None:
@@ -154,8 +157,8 @@ def _new_region(run: _Run, answer: Answer, rules: _Rules) -> PixelBox | None:
     return shown
 
 
-def _show(run: _Run, region: PixelBox, rules: _Rules) -> None:
-    image, protocol = run.source.image, rules.protocol
+def _show(run: _Run, region: PixelBox) -> None:
+    image, protocol = run.source.image, run.protocol
     is_last = len(run.turns) + 1 == protocol.max_rounds
     text = protocol.final_question if is_last else protocol.crop_question
     run.view = as_box(region, image.width, image.height)

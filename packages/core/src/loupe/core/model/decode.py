@@ -1,134 +1,152 @@
-"""Sampling from a vision-language model, a batch at a time: prefill once, then one token a step for every live row.
+"""Sampling from a vision-language model: many samples of many prompts at once, and what each prompt costs, it costs once.
 
-`generate` of transformers spends most of its time on bookkeeping when the model is small. This loop keeps a cache, lets
-finished rows leave the batch, and draws each row's tokens from that row's own random numbers by inverting the
-cumulative distribution, so that a completion does not depend on which other rows share the batch.
+`generate` of transformers computes prompt and image anew for every sample and again for every turn, and spends most of
+its time on bookkeeping when the model is small. Here a prompt is prefilled once for all its samples, a crop turn goes
+on where the cache stands, finished samples leave, and each sample draws its tokens from its own random numbers by
+inverting the cumulative distribution, so that it does not depend on which others share the batch.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
+from loupe.core.model.grouped_cache import Batch, Group, Layout
 from loupe.core.model.rating_reader import RatingReader
+from loupe.core.model.sampling import Sampling, choose, log_prob
+
+Row = tuple[int, int]
+"""A sample: the number of its group in the batch, and its own within the group."""
 
 
 @dataclass(frozen=True)
 class Decoding:
-    """How to sample. Temperature 0 takes the most probable token."""
+    """How to sample, and where a completion ends: at a stop token, after `is_over` of its ids says so, or at the limit.
+
+    `closing_ids` are the tokens after which `is_over` is worth asking.
+    """
 
     max_new_tokens: int
-    temperature: float
+    sampling: Sampling
     stop_ids: tuple[int, ...]
     suppress_ids: tuple[int, ...]
+    closing_ids: frozenset[int] = frozenset()
+    is_over: Callable[[Sequence[int]], bool] = lambda ids: False
+
+    def ends(self, ids: Sequence[int]) -> bool:
+        """Whether a completion of these ids is complete."""
+        return ids[-1] in self.stop_ids or (ids[-1] in self.closing_ids and self.is_over(ids))
 
 
 @dataclass
 class Completion:
-    """What one row wrote, end token included; `expected_rating` (1..5) where a `RatingReader` could read it."""
+    """What one sample wrote, end token included; `expected_rating` (1..5) where a `RatingReader` could read it.
 
-    token_ids: list[int]
+    `log_probs` has one number a token: under the model's whole distribution at the temperature of the draw.
+    """
+
+    token_ids: list[int] = field(default_factory=list[int])
+    log_probs: list[float] = field(default_factory=list[float])
     stopped: bool = False
     expected_rating: float | None = None
 
 
 @dataclass
-class _Live:
-    """The rows that are still writing: `index` says which of the batch they are, the rest is what a step needs.
+class Writing:
+    """Samples of a batch that are about to write. rows sorted by group; logits (rows, V) for the next token of each,
+    places (rows,) of the token before it; `parked` takes up groups that leave, by their number at the beginning."""
 
-    logits (rows, V) for the next token, last (rows,) token so far, place (rows,) of that token, attention (rows, T).
-    """
-
-    index: list[int]
+    batch: Batch
+    rows: list[Row]
     logits: torch.Tensor
-    last: torch.Tensor
-    place: torch.Tensor
-    attention: torch.Tensor
-    cache: Any
+    places: torch.Tensor
+    parked: dict[int, Group] = field(default_factory=dict[int, Group])
 
 
 @torch.no_grad()
-def decode(
-    model: Any,
-    batch: dict[str, torch.Tensor],
-    decoding: Decoding,
-    *,
-    seeds: Sequence[Sequence[int]],
-    reader: RatingReader | None = None,
+def write(
+    writing: Writing, decoding: Decoding, *, seeds: Sequence[Sequence[int]], reader: RatingReader | None = None
 ) -> list[Completion]:
-    """One completion for each left-padded row of `batch`; `seeds` has one sequence of integers a row."""
-    done = [Completion([]) for _ in seeds]
+    """One completion a row; `seeds` has one sequence of integers a row. All groups end up in `writing.parked`.
+
+    The last token of a completion is drawn but not fed: its keys and values are not in the parked group.
+    """
+    done = [Completion() for _ in seeds]
     uniform = np.stack([np.random.default_rng(list(seed)).random(decoding.max_new_tokens) for seed in seeds])
-    live = _prefill(model, batch)
+    suppressed = torch.tensor(decoding.suppress_ids, dtype=torch.long, device=writing.logits.device)
+    live = _Live(writing, list(range(len(done))))
     for step in range(decoding.max_new_tokens):
-        live.logits[:, list(decoding.suppress_ids)] = -torch.inf
-        if reader is not None:
-            for row, expected in reader.read(live.last, live.logits):
-                done[live.index[row]].expected_rating = expected
-        live.last = _choose(live.logits, decoding.temperature, uniform[live.index, step])
-        for row, token in enumerate(live.last.tolist()):
-            done[live.index[row]].token_ids.append(token)
-            done[live.index[row]].stopped = token in decoding.stop_ids
-        going = [row for row, index in enumerate(live.index) if not done[index].stopped]
+        last = _draw(live, decoding, suppressed, uniform[live.index, step], done=done, reader=reader)
+        going = [place for place, index in enumerate(live.index) if not done[index].stopped]
         if not going or step + 1 == decoding.max_new_tokens:
             break
-        _keep(live, going)
-        _advance(model, live)
+        live.keep(going)
+        live.feed(last[going] if len(going) < len(last) else last)
+    live.park(range(len(live.numbers)))
     return done
 
 
-def _prefill(model: Any, batch: dict[str, torch.Tensor]) -> _Live:
-    """All rows after their prompt. Positions are computed here, because a text token after an image is not at its
-    place in the sequence: the image takes as many positions as its longer side."""
-    inner = (model.get_base_model() if hasattr(model, "get_base_model") else model).model
-    positions, _ = inner.get_rope_index(
-        batch["input_ids"],
-        image_grid_thw=batch.get("image_grid_thw"),
-        attention_mask=batch["attention_mask"],
-        mm_token_type_ids=batch["mm_token_type_ids"],
-    )
-    output = model(**batch, position_ids=positions, use_cache=True, logits_to_keep=1)
-    return _Live(
-        index=list(range(len(batch["input_ids"]))),
-        logits=output.logits[:, -1].float(),
-        last=batch["input_ids"][:, -1],
-        place=positions.amax(dim=(0, 2)),
-        attention=batch["attention_mask"],
-        cache=output.past_key_values,
-    )
+class _Live:
+    """The rows that are still writing. `index` says which of all they are, `numbers` which group stands where."""
+
+    def __init__(self, writing: Writing, index: list[int]) -> None:
+        self.batch, self.rows = writing.batch, writing.rows
+        self.logits, self.places, self.parked = writing.logits, writing.places, writing.parked
+        self.index = index
+        self.last: torch.Tensor | None = None
+        self.numbers = list(range(len(writing.batch.owners)))
+        self.layout: Layout | None = None
+
+    def keep(self, going: list[int]) -> None:
+        """Let the finished rows leave, and groups without any other."""
+        if len(going) == len(self.index):
+            return
+        self.index = [self.index[place] for place in going]
+        self.places = self.places[going]
+        rows = [self.rows[place] for place in going]
+        staying = sorted({group for group, _ in rows})
+        if len(staying) < len(self.numbers):
+            self.park(place for place in range(len(self.numbers)) if place not in set(staying))
+            self.batch.keep(staying)
+            self.numbers = [self.numbers[place] for place in staying]
+            where = {group: place for place, group in enumerate(staying)}
+            rows = [(where[group], owner) for group, owner in rows]
+        self.rows, self.layout = rows, None
+
+    def feed(self, last: torch.Tensor) -> None:
+        """From the last token of each row to the logits of its next one."""
+        if self.layout is None:
+            self.layout = Layout.of(self.rows, [1] * len(self.rows), device=last.device)
+        self.last, self.places = last, self.places + 1
+        self.logits = self.batch.feed(self.layout, last, self.places.expand(3, -1))
+
+    def park(self, places: Iterable[int]) -> None:
+        """Take up the groups at these places of the batch."""
+        for place in places:
+            self.parked[self.numbers[place]] = self.batch.park(place)
 
 
-def _keep(live: _Live, going: list[int]) -> None:
-    """Let the finished rows leave the batch."""
-    if len(going) == len(live.index):
-        return
-    keep = torch.tensor(going, device=live.last.device)
-    live.index = [live.index[row] for row in going]
-    live.last, live.place, live.attention = live.last[keep], live.place[keep], live.attention[keep]
-    live.cache.batch_select_indices(keep)
-
-
-def _advance(model: Any, live: _Live) -> None:
-    """One step: from the last token of each row to the logits of its next one."""
-    live.place = live.place + 1
-    live.attention = torch.cat([live.attention, live.attention.new_ones(len(live.index), 1)], dim=1)
-    output = model(
-        input_ids=live.last[:, None],
-        attention_mask=live.attention,
-        position_ids=live.place.expand(3, -1)[..., None],
-        past_key_values=live.cache,
-        use_cache=True,
-    )
-    live.logits = output.logits[:, -1].float()
-
-
-def _choose(logits: torch.Tensor, temperature: float, uniform: np.ndarray[Any, Any]) -> torch.Tensor:
-    """Next token of each row. logits (B, V); uniform (B,) in [0, 1)."""
-    if temperature == 0:
-        return logits.argmax(-1)
-    # In double precision the last cumulative value is 1 to within 1e-12, so no draw falls off the end.
-    cumulative = torch.softmax(logits.double() / temperature, dim=-1).cumsum(-1)
-    draw = torch.from_numpy(uniform).to(cumulative)[:, None] * cumulative[:, -1:]
-    return torch.searchsorted(cumulative, draw, right=True).squeeze(1).clamp(max=logits.shape[1] - 1)
+def _draw(
+    live: _Live,
+    decoding: Decoding,
+    suppressed: torch.Tensor,
+    uniform: npt.NDArray[np.float64],
+    *,
+    done: Sequence[Completion],
+    reader: RatingReader | None,
+) -> torch.Tensor:
+    """The next token of each live row, written down in `done`."""
+    allowed = live.logits.index_fill(1, suppressed, -torch.inf)
+    if reader is not None and live.last is not None:
+        for row, expected in reader.read(live.last, allowed):
+            done[live.index[row]].expected_rating = expected
+    tokens = choose(allowed, decoding.sampling, uniform)
+    probabilities = log_prob(live.logits, tokens, temperature=decoding.sampling.temperature)
+    for index, token, number in zip(live.index, tokens.tolist(), probabilities.tolist(), strict=True):
+        completion = done[index]
+        completion.token_ids.append(token)
+        completion.log_probs.append(number)
+        completion.stopped = decoding.ends(completion.token_ids)
+    return tokens

@@ -5,17 +5,21 @@ from the model's own chat template. So a prompt in a rollout is the prompt of th
 and the mask of what the agent itself wrote is known by construction.
 """
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from PIL import Image
 
 from loupe.core.errors import ModelError
 from loupe.core.policy import Conversation
 
 _REPLY = "\N{SYMBOL FOR UNIT SEPARATOR}reply\N{SYMBOL FOR UNIT SEPARATOR}"
 _IMAGE = "<|image_pad|>"
+_REMEMBERED = 2**28
+"""Bytes of patches that an encoder remembers."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,30 @@ class Encoded:
     pixel_values: torch.Tensor | None
     grid_thw: torch.Tensor | None
 
+    def before(self, count: int, *, images: int) -> "Encoded":
+        """The first `count` ids, which hold this many images."""
+        return self._part(slice(None, count), slice(None, images))
+
+    def after(self, count: int, *, images: int) -> "Encoded":
+        """What comes after the first `count` ids, which hold this many images."""
+        return self._part(slice(count, None), slice(images, None))
+
+    def _part(self, ids: slice, images: slice) -> "Encoded":
+        pixels, grids = self.pixel_values, self.grid_thw
+        if pixels is not None and grids is not None:
+            patches = pixels.split(grids.prod(-1).tolist())[images]
+            pixels, grids = (torch.cat(patches), grids[images]) if patches else (None, None)
+        return Encoded(self.input_ids[ids], self.wrote[ids], pixels, grids)
+
+
+@dataclass(frozen=True)
+class _Processed:
+    """An image and its patches. It is held here so that no other image can take its place in memory."""
+
+    image: Image.Image
+    pixels: torch.Tensor
+    grid: torch.Tensor
+
 
 class ChatEncoder:
     """Encodes conversations with one processor."""
@@ -39,6 +67,7 @@ class ChatEncoder:
         self.tokenizer = processor.tokenizer
         self.image_token_id: int = self.tokenizer.convert_tokens_to_ids(_IMAGE)
         self.end_id: int = self.tokenizer.convert_tokens_to_ids("<|im_end|>")
+        self._processed: OrderedDict[int, _Processed] = OrderedDict()
 
     def reply_ids(self, text: str) -> tuple[int, ...]:
         """Ids of a reply that somebody wrote down, with the end token."""
@@ -105,9 +134,20 @@ class ChatEncoder:
     def _images(self, images: list[Any]) -> tuple[torch.Tensor | None, torch.Tensor | None, list[int]]:
         if not images:
             return None, None, []
-        made = self.processor.image_processor(images=images, return_tensors="pt")
+        made = [self._process(image) for image in images]
+        grids = torch.cat([item.grid for item in made])
         merge = self.processor.image_processor.merge_size**2
-        return made["pixel_values"], made["image_grid_thw"], (made["image_grid_thw"].prod(-1) // merge).tolist()
+        return torch.cat([item.pixels for item in made]), grids, (grids.prod(-1) // merge).tolist()
+
+    def _process(self, image: Image.Image) -> "_Processed":
+        """An image as patches; the samples of a group and the turns of a conversation show the same ones again."""
+        known = self._processed.get(id(image))
+        if known is None:
+            made = self.processor.image_processor(images=[image], return_tensors="pt")
+            known = self._processed[id(image)] = _Processed(image, made["pixel_values"], made["image_grid_thw"])
+            while sum(item.pixels.nbytes for item in self._processed.values()) > _REMEMBERED:
+                self._processed.popitem(last=False)
+        return known
 
     def _pieces(self, conversation: Conversation) -> list[str]:
         """The chat template's text before, between and after the replies."""

@@ -24,6 +24,7 @@ from transformers.utils import logging
 from loupe.core.errors import ModelError
 from loupe.core.model.checkpoints import ADAPTER_CONFIG, CONFIG, ModelFolder, checkpoint_path, find_model
 from loupe.core.model.fast_vision import speed_up_vision
+from loupe.core.model.grouped_attention import use_grouped_attention
 from loupe.core.model.model_config import LoraSettings, ModelConfig
 from loupe.core.model.processors import has_processor, load_processor
 
@@ -54,6 +55,7 @@ def load_model(config: ModelConfig, *, train: bool = False) -> tuple[Any, Any]:
     with _explained(found.name), _quietly():
         model = _load_weights(base, config)
         speed_up_vision(model)
+        use_grouped_attention(model)
         if train:
             _keep_nf4_trainable(model)
         if found.base is not None:

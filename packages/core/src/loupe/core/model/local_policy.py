@@ -1,75 +1,107 @@
 """A model in this process as a `Policy`."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from typing import Any
 
-from loupe.core.model.decode import Decoding, decode
-from loupe.core.model.encode import ChatEncoder, Encoded
+from loupe.core.dialects.tags import END_ANSWER
+from loupe.core.model.decode import Completion, Decoding, write
+from loupe.core.model.encode import ChatEncoder
 from loupe.core.model.rating_reader import RatingReader
+from loupe.core.model.sampling import GREEDY, Sampling
+from loupe.core.model.sessions import Standing, Turn, batches, images_of, read
 from loupe.core.policy import Conversation, Reply
+
+_TAIL = 16
+"""Tokens at the end of a completion in which a closing tag is looked for; each holds one character at least."""
 
 
 class LocalPolicy:
-    """Plays conversations with a loaded model. Temperature 0 is greedy; with it the seed changes nothing."""
+    """Plays conversations with a loaded model. Greedy sampling is the default; with it the seed changes nothing.
+
+    Samples of one prompt share it, and a conversation that is asked again in the next call goes on where it stood;
+    what any other one held is forgotten then.
+    """
 
     def __init__(
-        self, model: Any, processor: Any, *, max_new_tokens: int, temperature: float = 0.0, batch_size: int = 64
+        self, model: Any, processor: Any, *, max_new_tokens: int, sampling: Sampling = GREEDY, batch_size: int = 64
     ) -> None:
         self.model = model
         self.encoder = ChatEncoder(processor)
         self.batch_size = batch_size
         self.reader = RatingReader.of(processor.tokenizer)
-        self.decoding = decoding_for(processor, max_new_tokens=max_new_tokens, temperature=temperature, model=model)
+        self.decoding = decoding_for(processor, max_new_tokens=max_new_tokens, sampling=sampling, model=model)
+        self._standing: dict[str, Standing] = {}
 
     def respond(self, conversations: Sequence[Conversation], *, seed: int) -> list[Reply]:
         """One reply per conversation; long and short ones are batched with their like."""
-        encoded = [self.encoder.encode(conversation) for conversation in conversations]
-        order = sorted(range(len(encoded)), key=lambda index: len(encoded[index].input_ids))
+        turns = [self._turn(index, conversation) for index, conversation in enumerate(conversations)]
+        self._standing = {}
         replies: dict[int, Reply] = {}
         with _judging(self.model):
-            for first in range(0, len(order), self.batch_size):
-                chosen = order[first : first + self.batch_size]
-                seeds = [_row_seed(conversations[index], seed) for index in chosen]
-                said = self._respond_to([encoded[index] for index in chosen], seeds)
-                replies.update(zip(chosen, said, strict=True))
+            for groups in batches(turns, self.batch_size):
+                replies.update(self._respond_to(groups, conversations, seed=seed))
         return [replies[index] for index in range(len(conversations))]
 
-    def _respond_to(self, rows: Sequence[Encoded], seeds: Sequence[Sequence[int]]) -> list[Reply]:
-        """One reply for each row of one batch; each is charged its share of the seconds."""
+    def _turn(self, index: int, conversation: Conversation) -> Turn:
+        encoded, images = self.encoder.encode(conversation), images_of(conversation)
+        standing = self._standing.get(conversation.key)
+        goes_on = standing is not None and standing.goes_on(encoded, images)
+        return Turn(index, encoded, images, standing if goes_on else None)
+
+    def _respond_to(
+        self, groups: Sequence[Sequence[Turn]], conversations: Sequence[Conversation], *, seed: int
+    ) -> Iterator[tuple[int, Reply]]:
+        """(index, reply) for each turn of one batch; each is charged its share of the seconds."""
         started = time.perf_counter()
-        batch = {key: value.to(self.model.device) for key, value in self.encoder.collate(rows).items()}
-        completions = decode(self.model, batch, self.decoding, seeds=seeds, reader=self.reader)
-        seconds = (time.perf_counter() - started) / len(rows)
-        return [
-            Reply(
-                text=self.encoder.tokenizer.decode(completion.token_ids, skip_special_tokens=True),
-                token_ids=tuple(completion.token_ids),
-                truncated=not completion.stopped,
-                seconds=seconds,
-                expected_rating=completion.expected_rating,
-            )
-            for completion in completions
-        ]
+        turns = [turn for group in groups for turn in group]
+        writing = read(self.model, groups, pad_id=self.encoder.tokenizer.pad_token_id)
+        rows, places = writing.rows, writing.places.tolist()
+        seeds = [_row_seed(conversations[turn.index], seed) for turn in turns]
+        completions = write(writing, self.decoding, seeds=seeds, reader=self.reader)
+        seconds = (time.perf_counter() - started) / len(turns)
+        for turn, row, place, completion in zip(turns, rows, places, completions, strict=True):
+            fed = completion.token_ids[:-1]
+            ids, where = [*turn.encoded.input_ids, *fed], place + len(fed)
+            key = conversations[turn.index].key
+            self._standing[key] = Standing(writing.parked[row[0]], row[1], ids, where, turn.images)
+            yield turn.index, self._reply(completion, seconds)
+
+    def _reply(self, completion: Completion, seconds: float) -> Reply:
+        return Reply(
+            text=self.encoder.tokenizer.decode(completion.token_ids, skip_special_tokens=True),
+            token_ids=tuple(completion.token_ids),
+            log_probs=tuple(completion.log_probs),
+            truncated=not completion.stopped,
+            seconds=seconds,
+            expected_rating=completion.expected_rating,
+        )
 
 
-def decoding_for(processor: Any, *, max_new_tokens: int, temperature: float, model: Any) -> Decoding:
-    """Stop and suppressed tokens of a Qwen-style processor: no image token may ever be sampled."""
+def decoding_for(processor: Any, *, max_new_tokens: int, sampling: Sampling, model: Any) -> Decoding:
+    """Stop and suppressed tokens of a Qwen-style processor: no token of an image or of a turn may ever be sampled."""
     tokenizer = processor.tokenizer
     known = set(tokenizer.get_vocab())
     names = ["<|image_pad|>", "<|video_pad|>", "<|vision_pad|>", "<|vision_start|>", "<|vision_end|>", "<|im_start|>"]
     vocabulary = model.config.text_config.vocab_size
     return Decoding(
         max_new_tokens=max_new_tokens,
-        temperature=temperature,
+        sampling=sampling,
         stop_ids=tuple(tokenizer.convert_tokens_to_ids([t for t in ("<|im_end|>", "<|endoftext|>") if t in known])),
         suppress_ids=(
             *tokenizer.convert_tokens_to_ids([name for name in names if name in known]),
             *range(len(tokenizer), vocabulary),
         ),
+        closing_ids=frozenset(number for token, number in tokenizer.get_vocab().items() if END_ANSWER[-1] in token),
+        is_over=_closes(tokenizer),
     )
+
+
+def _closes(tokenizer: Any) -> Callable[[Sequence[int]], bool]:
+    """Whether the last tokens of a completion hold the tag that closes an answer."""
+    return lambda ids: END_ANSWER in tokenizer.decode(ids[-_TAIL:], skip_special_tokens=True)
 
 
 @contextmanager

@@ -1,0 +1,162 @@
+"""Attention that knows groups: what the mask of `loupe.core.model.packed` says, without computing what it forbids.
+
+A dense mask over a prompt and its K continuations makes each continuation look at the K − 1 others, only to forget
+them. Here the prompt attends to itself, and each continuation to the prompt and to itself: the same numbers for less
+than half the work. It is plugged into transformers by its own registry of attention functions, so the model's layers
+stay the library's. Without `segments`, as in sampling and on the plain path, it is the library's SDPA, but for keys and
+values that are never copied once a query head on a CPU. Ours.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
+
+NAME = "grouped_sdpa"
+
+
+@dataclass(frozen=True)
+class Segments:
+    """Where continuations stand in packed rows of T columns: the first `prompt` columns hold prompts, padded in front.
+
+    columns (B, K, C): the column of each token of each continuation; `real` of the same shape marks those that exist.
+    prompt_real (B, P) marks the prompts' tokens, or None where all are real. places (B, T − P) is the inverse of
+    columns: the flat place K · C of what stands in a column behind the prompt.
+    """
+
+    prompt: int
+    columns: torch.Tensor
+    real: torch.Tensor
+    places: torch.Tensor
+    prompt_real: torch.Tensor | None
+
+    @classmethod
+    def of(cls, prompts: list[int], continuations: list[list[int]], *, device: torch.device) -> "Segments":
+        """Segments of groups: the length of each prompt, and of each of its continuations. Groups may differ in both."""
+        prompt, count = max(prompts), max(map(len, continuations))
+        longest = max(max(lengths) for lengths in continuations)
+        width = max(map(sum, continuations))
+        columns = torch.full((len(prompts), count, longest), prompt)
+        real = torch.zeros((len(prompts), count, longest), dtype=torch.bool)
+        # A column of padding reads any place that exists; nobody reads the column.
+        places = torch.zeros((len(prompts), width), dtype=torch.long)
+        for row, lengths in enumerate(continuations):
+            start = 0
+            for number, length in enumerate(lengths):
+                columns[row, number, :length] = torch.arange(prompt + start, prompt + start + length)
+                real[row, number, :length] = True
+                places[row, start : start + length] = torch.arange(number * longest, number * longest + length)
+                start += length
+        padded = min(prompts) < prompt
+        seen = torch.arange(prompt) >= prompt - torch.tensor(prompts)[:, None]
+        return cls(
+            prompt, columns.to(device), real.to(device), places.to(device), seen.to(device) if padded else None
+        )
+
+
+def grouped_attention(
+    module: Any,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    *,
+    segments: Segments | None = None,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    **kwargs: Any,
+) -> tuple[torch.Tensor, None]:
+    """query (B, heads, T, width), key and value (B, fewer heads, T, width) → (B, T, heads, width), None."""
+    if segments is None:
+        if _shares_heads(query, attention_mask):
+            mixed = F.scaled_dot_product_attention(
+                query, key, value, attn_mask=attention_mask, dropout_p=dropout, scale=scaling, enable_gqa=True
+            )
+            return mixed.transpose(1, 2), None
+        return sdpa_attention_forward(
+            module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs
+        )
+    first = _Attention(query, key, value, dropout, scaling)
+    prompt = first.prompt(segments)
+    rest = first.continuations(segments)
+    return torch.cat([prompt, rest], dim=2).transpose(1, 2), None
+
+
+def use_grouped_attention(model: Any) -> None:
+    """Let the language model of a loaded model attend by groups, where its attention is SDPA; the vision tower stays."""
+    text = model.config.get_text_config()
+    if text._attn_implementation == "sdpa":
+        text._attn_implementation = NAME
+
+
+def _shares_heads(query: torch.Tensor, mask: torch.Tensor | None) -> bool:
+    # Off the CPU a mask and shared heads together fall back to the slowest kernel.
+    return query.device.type == "cpu" and mask is not None and query.shape[2] > 1
+
+
+class _Attention:
+    """The two halves of attention by groups."""
+
+    def __init__(
+        self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, dropout: float, scaling: float | None
+    ) -> None:
+        self.query, self.key, self.value = query, key, value
+        if query.device.type != "cpu":
+            copies = query.shape[1] // key.shape[1]
+            self.key, self.value = key.repeat_interleave(copies, dim=1), value.repeat_interleave(copies, dim=1)
+        self.settings: dict[str, Any] = {"dropout_p": dropout, "scale": scaling, "enable_gqa": query.device.type == "cpu"}
+
+    def prompt(self, segments: Segments) -> torch.Tensor:
+        """(B, heads, P, width): each token of a prompt sees those before it."""
+        parts = [part[:, :, : segments.prompt] for part in (self.query, self.key, self.value)]
+        if segments.prompt_real is None:
+            return F.scaled_dot_product_attention(*parts, is_causal=True, **self.settings)
+        order = torch.arange(segments.prompt, device=self.query.device)
+        mask = (order <= order[:, None]) & (segments.prompt_real[:, None] == segments.prompt_real[:, :, None])
+        return F.scaled_dot_product_attention(*parts, attn_mask=mask[:, None], **self.settings)
+
+    def continuations(self, segments: Segments) -> torch.Tensor:
+        """(B, heads, T − P, width): each continuation sees the prompt, and itself up to each token."""
+        rows, count, longest = segments.columns.shape
+        query = _taken(self.query, segments.columns)
+        key, value = (
+            torch.cat([_for_each(part[:, :, : segments.prompt], count), _taken(part, segments.columns)], dim=2)
+            for part in (self.key, self.value)
+        )
+        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=self._mask(segments), **self.settings)
+        heads, width = mixed.shape[1], mixed.shape[3]
+        flat = mixed.reshape(rows, count, heads, longest, width).transpose(1, 2).reshape(rows, heads, -1, width)
+        index = segments.places[:, None, :, None].expand(-1, heads, -1, width)
+        return flat.gather(2, index)
+
+    def _mask(self, segments: Segments) -> torch.Tensor:
+        """(B · K or 1, 1, C, P + C); padding at the end of a continuation is seen by itself alone."""
+        rows, count, longest = segments.columns.shape
+        own = torch.ones((longest, longest), dtype=torch.bool, device=self.query.device).tril()
+        if segments.prompt_real is None:
+            return torch.cat([own.new_ones((longest, segments.prompt)), own], dim=1)[None, None]
+        shown = segments.prompt_real[:, None, None].expand(rows, count, longest, -1)
+        both = torch.cat([shown, own.expand(rows, count, -1, -1)], dim=-1)
+        return both.reshape(rows * count, 1, longest, -1)
+
+
+def _taken(tensor: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+    """(B · K, heads, C, width): the columns (B, K, C) of a tensor (B, heads, T, width)."""
+    rows, count, longest = columns.shape
+    heads, width = tensor.shape[1], tensor.shape[3]
+    index = columns.reshape(rows, 1, -1, 1).expand(-1, heads, -1, width)
+    taken = tensor.gather(2, index).reshape(rows, heads, count, longest, width)
+    return taken.transpose(1, 2).reshape(rows * count, heads, longest, width)
+
+
+def _for_each(tensor: torch.Tensor, count: int) -> torch.Tensor:
+    """(B · count, heads, P, width): the same once a continuation."""
+    return tensor[:, None].expand(-1, count, -1, -1, -1).reshape(-1, *tensor.shape[1:])
+
+
+AttentionInterface.register(NAME, grouped_attention)
+AttentionMaskInterface.register(NAME, sdpa_mask)

@@ -1,0 +1,63 @@
+"""Several continuations of one prompt in one sequence: the prompt stands there once, and who may see what is explicit.
+
+A group is a row of tokens, each with an owner: the prompt belongs to all (`SHARED`), a token that one sample wrote or
+was shown belongs to that sample, and padding belongs to nobody. A token sees what came before it and is shared or its
+own. With explicit positions (each continuation begins right after the prompt), keys, values and log-probabilities
+are those of the samples taken one by one, at the cost of one prompt. The same rule serves sampling, where the row grows
+in a cache, and training, where it is there at once. Ours; any attention that takes a mask of four dimensions can do it.
+"""
+
+from typing import Any
+
+import torch
+
+SHARED, PAD = -1, -2
+"""Owners of a prompt's tokens and of padding; samples are 0, 1, …"""
+
+
+def base_of(model: Any) -> Any:
+    """The model of the library itself, without an adapter's wrapper around it; the adapter's layers stay active."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
+def _attention(model: Any) -> str:
+    """Name of the language model's attention."""
+    return base_of(model).config.get_text_config()._attn_implementation
+
+
+def takes_packed(model: Any) -> bool:
+    """True where the model's attention takes a mask of four dimensions."""
+    return _attention(model) in ("sdpa", "eager", "grouped_sdpa")
+
+
+def visible(owners: torch.Tensor, *, queries: int, model: Any) -> torch.Tensor:
+    """Attention mask (B, 1, queries, T) of the last `queries` tokens of each row; owners (B, T) of all tokens.
+
+    Padding sees padding, itself included, for a token that saw nothing would come out as not a number.
+    """
+    first = owners.shape[1] - queries
+    own = owners[:, first:, None]
+    order = torch.arange(owners.shape[1], device=owners.device)
+    mask = ((owners[:, None] == own) | (owners[:, None] == SHARED)) & (order <= order[first:, None])
+    if _attention(model) == "eager":
+        dtype = base_of(model).dtype
+        return torch.zeros_like(mask, dtype=dtype).masked_fill(~mask, torch.finfo(dtype).min)[:, None]
+    return mask[:, None]
+
+
+def positions_of(
+    model: Any, ids: torch.Tensor, grid_thw: torch.Tensor | None, attention: torch.Tensor
+) -> torch.Tensor:
+    """Rotary positions (3, B, T) of rows that begin at 0; ids and attention (B, T), grid_thw (images, 3) of all rows.
+
+    A token after an image is not at its place in the sequence, because an image takes as many positions as its longer
+    side, so positions are the library's own.
+    """
+    inner = base_of(model)
+    positions, _ = inner.model.get_rope_index(
+        ids,
+        image_grid_thw=grid_thw,
+        attention_mask=attention,
+        mm_token_type_ids=(ids == inner.config.image_token_id).long(),
+    )
+    return positions

@@ -1,0 +1,176 @@
+"""Rollouts as model inputs: the samples of one image in one sequence behind the prompt that they share.
+
+Stock trainers send prompt and completion through the model once a sample, so a prompt with its image is computed K
+times forward and K times backward. Here a sequence is [prompt, completion 1, …, completion K] with explicit positions,
+and each completion sees the prompt and itself (`loupe.core.model.packed`); log-probabilities and gradients are those of
+the plain way. Each completion begins with a copy of the prompt's last token, from which its own first one is predicted,
+and its last token is never an input. `shared=False` is the plain way: a sequence a sample, for attention that takes no
+mask of four dimensions. Ours.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from loupe.core.model.encode import Encoded
+from loupe.core.model.grouped_attention import Segments
+from loupe.core.model.packed import PAD, SHARED, positions_of, visible
+from loupe.grpo.rollout import Rollout
+
+
+@dataclass(frozen=True)
+class Packed:
+    """Inputs of a model, and where the rollouts stand in its output: row and column (N,) of each completion token, and
+    the same tokens' place (N,) in a tensor (rollouts, C). `shape` is that tensor's."""
+
+    inputs: dict[str, Any]
+    labels: torch.Tensor
+    row: torch.Tensor
+    column: torch.Tensor
+    place: tuple[torch.Tensor, torch.Tensor]
+    shape: tuple[int, int]
+
+
+def pack(model: Any, rollouts: Sequence[Rollout], *, pad_id: int, length: int, shared: bool) -> Packed:
+    """Inputs for rollouts, whose completions have at most `length` tokens, in the order given.
+
+    Rollouts of one prompt that stand together become one sequence where `shared`.
+    """
+    groups: list[list[Rollout]] = []
+    for rollout in rollouts:
+        if shared and groups and groups[-1][-1].prompt is rollout.prompt:
+            groups[-1].append(rollout)
+        else:
+            groups.append([rollout])
+    positions = _positions(model, rollouts)
+    lengths = [[len(item.completion.input_ids) for item in group] for group in groups]
+    prompts = [len(group[0].prompt.encoded.input_ids) - 1 for group in groups]
+    grid = _Grid(groups, prompts, lengths)
+    device = model.device
+    ids = grid.filled([_tokens(group) for group in groups], pad_id)
+    inputs: dict[str, Any] = {
+        "input_ids": ids.to(device),
+        "position_ids": grid.positions(positions).to(device),
+        **_images(groups, device),
+    }
+    owners = grid.filled(grid.owners(), PAD).to(device)
+    if shared:
+        inputs["attention_mask"] = visible(owners, queries=owners.shape[1], model=model)
+        inputs["segments"] = Segments.of(prompts, lengths, device=device)
+    else:
+        inputs["attention_mask"] = (owners != PAD).long()
+    labels = grid.labels().to(device)
+    row, column, place = grid.places()
+    return Packed(inputs, labels, row.to(device), column.to(device), place, (len(rollouts), length))
+
+
+def score(model: Any, packed: Packed, *, entropy: bool = False) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Log-probabilities (rollouts, C) of the completions, and the entropy of each next token where asked for.
+
+    Zero on tokens that the agent did not write and on padding. `model` has TRL's fused head, whose temperature counts.
+    """
+    output = model(**packed.inputs, shift_labels=packed.labels, fused_lm_head=True)
+    return _unpacked(output.log_probs, packed), _unpacked(output.entropy, packed) if entropy else None
+
+
+def _unpacked(values: torch.Tensor, packed: Packed) -> torch.Tensor:
+    out = values.new_zeros(packed.shape)
+    return out.index_put((packed.place[0].to(values.device), packed.place[1].to(values.device)), values[packed.row, packed.column])
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """The sequences of groups side by side: prompts padded in front, completions behind them, padding at the end."""
+
+    groups: Sequence[Sequence[Rollout]]
+    prompts: list[int]
+    lengths: list[list[int]]
+
+    @property
+    def prompt(self) -> int:
+        return max(self.prompts)
+
+    @property
+    def width(self) -> int:
+        return self.prompt + max(map(sum, self.lengths))
+
+    def filled(self, rows: Sequence[Sequence[int]], value: int) -> torch.Tensor:
+        """(groups, T): each row begins where its prompt does."""
+        out = torch.full((len(rows), self.width), value)
+        for number, row in enumerate(rows):
+            start = self.prompt - self.prompts[number]
+            out[number, start : start + len(row)] = torch.tensor(row)
+        return out
+
+    def owners(self) -> list[list[int]]:
+        return [
+            [SHARED] * prompt + [number for number, length in enumerate(lengths) for _ in range(length)]
+            for prompt, lengths in zip(self.prompts, self.lengths, strict=True)
+        ]
+
+    def positions(self, rows: Sequence[torch.Tensor]) -> torch.Tensor:
+        """(3, groups, T) from the positions (3, prompt + completion) of each rollout."""
+        out = torch.zeros((3, len(self.groups), self.width), dtype=torch.long)
+        rest = iter(rows)
+        for number, group in enumerate(self.groups):
+            parts, cut = [next(rest) for _ in group], self.prompts[number]
+            flat = torch.cat([parts[0][:, :cut], *(part[:, cut:-1] for part in parts)], dim=1)
+            start = self.prompt - cut
+            out[:, number, start : start + flat.shape[1]] = flat
+        return out
+
+    def labels(self) -> torch.Tensor:
+        """(groups, T): the token that each column predicts, where the agent wrote it; -100 elsewhere."""
+        out = torch.full((len(self.groups), self.width), -100)
+        for number, group in enumerate(self.groups):
+            flat = [
+                token if wrote else -100
+                for item in group
+                for token, wrote in zip(item.completion.input_ids, item.completion.wrote, strict=True)
+            ]
+            out[number, self.prompt : self.prompt + len(flat)] = torch.tensor(flat)
+        return out
+
+    def places(self) -> tuple[torch.Tensor, torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:
+        row = torch.tensor([number for number, lengths in enumerate(self.lengths) for _ in range(sum(lengths))])
+        column = torch.cat([torch.arange(self.prompt, self.prompt + sum(lengths)) for lengths in self.lengths])
+        flat = [length for lengths in self.lengths for length in lengths]
+        sample = torch.arange(len(flat)).repeat_interleave(torch.tensor(flat))
+        return row, column, (sample, torch.cat([torch.arange(length) for length in flat]))
+
+
+def _tokens(group: Sequence[Rollout]) -> list[int]:
+    prompt = group[0].prompt.encoded.input_ids
+    return prompt[:-1] + [
+        token for item in group for token in (prompt[-1], *item.completion.input_ids[:-1])
+    ]
+
+
+def _positions(model: Any, rollouts: Sequence[Rollout]) -> list[torch.Tensor]:
+    """Positions (3, prompt + completion) of each rollout."""
+    whole = [item.prompt.encoded.input_ids + item.completion.input_ids for item in rollouts]
+    ids = torch.zeros((len(whole), max(map(len, whole))), dtype=torch.long)
+    attention = torch.zeros_like(ids)
+    for row, tokens in enumerate(whole):
+        ids[row, : len(tokens)] = torch.tensor(tokens)
+        attention[row, : len(tokens)] = 1
+    parts = [part for item in rollouts for part in (item.prompt.encoded, item.completion)]
+    grids = [part.grid_thw for part in parts if part.grid_thw is not None]
+    made = positions_of(model, ids, torch.cat(grids) if grids else None, attention)
+    return [made[:, row, : len(tokens)] for row, tokens in enumerate(whole)]
+
+
+def _images(groups: Sequence[Sequence[Rollout]], device: torch.device) -> dict[str, torch.Tensor]:
+    """The images in the order of their places: of each group the prompt's, then those of its completions."""
+    parts: list[Encoded] = [
+        part for group in groups for part in (group[0].prompt.encoded, *(item.completion for item in group))
+    ]
+    pictured = [(part.pixel_values, part.grid_thw) for part in parts if part.pixel_values is not None]
+    if not pictured:
+        return {}
+    return {
+        "pixel_values": torch.cat([pixels for pixels, _ in pictured if pixels is not None]).to(device),
+        "image_grid_thw": torch.cat([grids for _, grids in pictured if grids is not None]).to(device),
+    }

@@ -1,0 +1,112 @@
+"""What can be played: the rows of each task, a task being a question to the agent and a share of every step.
+
+Q-Insight trains rating and degradation together, each on its own images. Here any mix of tasks takes part in one run:
+a protocol says what a task asks, and what it asks decides what can be paid. A protocol that asks for a choice is played
+over the pairs of a data folder (`loupe data pairs`), every other over its images.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from loupe.core.errors import ConfigError, DataError
+from loupe.core.files import inside, read_jsonl
+from loupe.core.images import open_image
+from loupe.core.protocol import Protocol, load_protocol
+from loupe.core.records import CHOICES, Episode, Sample
+from loupe.data.store import load_samples
+from loupe.rewards.batch import Completion, comparison_of, completion_of
+from loupe.zoom.loop import LoopInput
+
+
+@dataclass
+class TaskConfig:
+    """One task of a mix."""
+
+    protocol: str = "zoom-brief"
+    """Protocol by name or path; what it asks is what the task is paid for."""
+    share: float = 1.0
+    """Share of the images of a step, relative to the other tasks; equal shares are the default."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is drawn as one: an image, or a pair of images with the right choice between them."""
+
+    task: str
+    protocol: Protocol
+    samples: tuple[Sample, ...]
+    choice: str | None = None
+
+    @property
+    def id(self) -> str:
+        """The image's id, or those of the pair."""
+        return "|".join(sample.id for sample in self.samples)
+
+    @property
+    def rating(self) -> float:
+        """Opinion on 1..5; of a pair the mean."""
+        return sum(sample.rating for sample in self.samples) / len(self.samples)
+
+    @property
+    def dataset(self) -> str:
+        """Data set that the images are from."""
+        return self.samples[0].dataset
+
+    def open(self, folder: Path) -> LoopInput:
+        """The row as an input of the loop, its images read now. Raises MissingFileError, ImageError."""
+        first, *others = (open_image(inside(folder, sample.image)) for sample in self.samples)
+        damage = self.samples[0].degradation
+        truth = damage.bbox_2d if damage is not None and damage.is_local else None
+        return LoopInput(self.id, self.id, first, truth, others=tuple(others), protocol=self.protocol)
+
+    def completion(self, episode: Episode) -> Completion:
+        """What the rewards see of an episode over this row."""
+        asks = tuple(self.protocol.asks)
+        if self.choice is None:
+            return completion_of(episode, self.samples[0], asks=asks)
+        return comparison_of(episode, (self.samples[0], self.samples[1]), choice=self.choice, asks=asks)
+
+
+def load_rows(folder: Path, tasks: dict[str, TaskConfig], *, limit: int = 0) -> list[Row]:
+    """Rows of all tasks in a data folder's split `train`; of each task the first `limit` where that is not 0.
+
+    Raises ConfigError, DataError, MissingFileError.
+    """
+    samples = load_samples(folder, "train")
+    rows: list[Row] = []
+    for name, task in tasks.items():
+        protocol = load_protocol(task.protocol)
+        made = _pairs(folder, samples, name, protocol) if "choice" in protocol.asks else _images(samples, name, protocol)
+        rows += made[:limit] if limit else made
+    return rows
+
+
+def check_rank(rows: Sequence[Row], *, images: int) -> None:
+    """Raises ConfigError where the rank reward could never compare two images of one data set in a step."""
+    rated = Counter(row.dataset for row in rows if "rating" in row.protocol.asks)
+    if rated and (images < 2 or max(rated.values()) < 2):
+        raise ConfigError(
+            f"the rank reward compares images of one data set within a step; a step has {images} images and the largest "
+            f"data set {max(rated.values())}: give more of them, or set rewards.rank=0"
+        )
+
+
+def _images(samples: Sequence[Sample], name: str, protocol: Protocol) -> list[Row]:
+    return [Row(name, protocol, (sample,)) for sample in samples]
+
+
+def _pairs(folder: Path, samples: Sequence[Sample], name: str, protocol: Protocol) -> list[Row]:
+    path, by_id = folder / "pairs-train.jsonl", {sample.id: sample for sample in samples}
+    if not path.is_file():
+        raise ConfigError(
+            f"the task {name!r} compares images and {folder} has no pairs; make them with `loupe data pairs data={folder}`"
+        )
+    rows: list[Row] = []
+    for line, pair in enumerate(read_jsonl(path), 1):
+        ids, choice = (pair.get("image_a"), pair.get("image_b")), pair.get("choice")
+        if choice not in CHOICES or any(item not in by_id for item in ids):
+            raise DataError(f"{path}, line {line}: got {pair}; wanted two training images and one of {', '.join(CHOICES)}")
+        rows.append(Row(name, protocol, (by_id[ids[0]], by_id[ids[1]]), choice))
+    return rows
