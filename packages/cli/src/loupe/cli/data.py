@@ -1,4 +1,4 @@
-"""`loupe data`: what makes data folders and looks after them: `synth` and `pairs`."""
+"""`loupe data`: what makes data folders and looks after them: `synth`, `pairs` and `skew`."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +66,30 @@ def pairs(
 
     path = write_pairs(load_config(PairsConfig, config, words(overrides)))
     remark(f"written to {path}")
+
+
+@data.command()
+def skew(
+    overrides: Overrides = None,
+    config: ConfigFile = None,
+) -> None:
+    """Keep few training images of rare ratings: the same data with opinions that crowd in the middle.
+
+    Examples:
+
+    loupe data skew data=data/pocket out=data/pocket-skewed
+
+    loupe data skew data=data/pocket out=data/high centre=4.5 width=0.5 floor=0.01
+    """
+    from loupe.cli.screen import remark
+    from loupe.core import numbers
+    from loupe.core.config import load_config
+    from loupe.core.files import read_json
+    from loupe.data.skew import SkewConfig, write_skewed
+
+    folder = write_skewed(load_config(SkewConfig, config, words(overrides)))
+    images = read_json(folder / "manifest.json")["splits"]["train"]["images"]
+    remark(f"written to {folder}: {numbers.count(images)} training images, validation and test as they were")
 
 
 def _table(splits: dict[str, dict[str, Any]]) -> "Table":

@@ -33,12 +33,16 @@ def score(
     return RewardTable(columns, np.where(paid, total, np.nan))
 
 
-def figures(episodes: Sequence[Episode], rows: Sequence[Row], table: RewardTable) -> dict[str, float]:
+def figures(
+    episodes: Sequence[Episode], rows: Sequence[Row], table: RewardTable, *, num_generations: int
+) -> dict[str, float]:
     """What a step's rollouts were like: of all, and of each task where there are several; means over completions.
 
-    The standard deviation `reward_std` is over all of them, those `rewards/…/std` over what a term applies to.
+    The standard deviation `reward_std` is over all of them, those `rewards/…/std` over what a term applies to;
+    `rating_spread` is that of the ratings of one image, a mean over the images that were rated twice or more.
     """
     made = _of_episodes(episodes, table.total, "")
+    made["rating_spread"] = _spread(episodes, num_generations)
     for name, column in table.columns.items():
         made |= {f"rewards/{name}/mean": _mean(column), f"rewards/{name}/std": _std(column)}
     tasks = [row.task for row in rows]
@@ -65,6 +69,12 @@ def _of_episodes(episodes: Sequence[Episode], total: Any, prefix: str) -> dict[s
         f"{prefix}unusable": float(np.mean([not any(turn.answer.usable for turn in item.turns) for item in episodes])),
         f"{prefix}completions/mean_length": float(np.mean([sum(turn.tokens for turn in item.turns) for item in episodes])),
     }
+
+
+def _spread(episodes: Sequence[Episode], num_generations: int) -> float:
+    verdicts = [episode.verdict for episode in episodes]
+    ratings = np.array([np.nan if turn is None else turn.answer.rating for turn in verdicts], float)
+    return _mean(np.array([_std(group) for group in ratings.reshape(-1, num_generations)]))
 
 
 def _mean(values: Any) -> float:

@@ -205,7 +205,9 @@ class ZoomGRPOTrainer(Resuming, GRPOTrainer):
         episodes, rows = [episode for episode, _ in pairs], [self.work.rows[index] for _, index in pairs]
         table = score_episodes(episodes, rows, self.reward, num_generations=self.num_generations)
         self.sampler.learn(self._chunk, table.total.reshape(-1, self.num_generations))
-        self._note(figures(episodes, rows, table) | self.sampler.metrics())
+        self._note(
+            figures(episodes, rows, table, num_generations=self.num_generations) | self.sampler.metrics()
+        )
         if self.accelerator.is_main_process:
             self.work.run.append_rewards(self.state.global_step + 1, reward_rows(episodes, rows, table))
             self.work.run.append_draw(self.state.global_step + 1, self.sampler.draw_row(self._chunk))
