@@ -15,7 +15,7 @@ TORCH := $(shell grep '^torch==' constraints.txt)
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test check lint format data sft own grpo evaluate assess report ablate ablate-full \
-	bench-rewards pocket clean
+	ablate-coverage ablate-resampling bench-rewards bench-grpo bench-gpu pocket clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -76,8 +76,21 @@ ablate: $(STAMP) ## What rewards are worth, in a hurry: three rows x two seeds
 ablate-full: $(STAMP) ## The same with every row and three seeds (hours); goes on where it was stopped
 	$(BIN)/loupe ablate configs/ablations/rewards.yaml $(ARGS)
 
+ablate-coverage: $(STAMP) ## What KL-coverage does to entropy, spread and SRCC: three rows x three seeds
+	$(BIN)/loupe ablate configs/ablations/coverage.yaml $(ARGS)
+
+ablate-resampling: $(STAMP) ## What re-sampling does where most opinions crowd in the middle: three rows x three seeds
+	test -d data/pocket-skewed || $(BIN)/loupe data skew
+	$(BIN)/loupe ablate configs/ablations/resampling.yaml $(ARGS)
+
 bench-rewards: $(STAMP) ## Time the rank reward beside loops over the same formula, on one core
 	OMP_NUM_THREADS=1 $(BIN)/loupe bench rewards
+
+bench-grpo: $(STAMP) ## Time a GRPO step beside TRL's own trainer on the same work, on one core
+	OMP_NUM_THREADS=1 $(BIN)/loupe bench grpo $(ARGS)
+
+bench-gpu: $(STAMP) ## Time a QLoRA step of a 7B model with random weights on this GPU
+	$(BIN)/loupe bench gpu $(ARGS)
 
 pocket: $(STAMP) ## Make both pocket checkpoints from nothing (hours on two cores)
 	$(BIN)/loupe pocket $(ARGS)

@@ -107,4 +107,4 @@ def test_entropy_at_the_end_and_seconds_are_read_from_the_log() -> None:
 
 def test_a_learning_curve_is_the_mean_over_the_seeds_where_all_have_a_point() -> None:
     logs = {"row": [[{"step": 1, "reward": 1.0}, {"step": 2, "reward": 3.0}], [{"step": 1, "reward": 2.0}]]}
-    assert row_curves(logs)["reward"] == {"row": [(1.0, 1.5)]}
+    assert row_curves(logs)["reward"] == {"row": [(1.0, 1.5, 1.0, 2.0)]}

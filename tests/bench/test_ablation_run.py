@@ -42,6 +42,7 @@ def make(data_folder: Callable[[int], Path], tmp_path: Path) -> Make:
     for name in ("grpo", "evaluate"):
         (tmp_path / f"{name}.yaml").write_text("seed: 0\n")
     data = data_folder(40)
+    (data / "train.jsonl").write_bytes((data / "test.jsonl").read_bytes())
 
     def build(**settings: object) -> AblateConfig:
         config = AblateConfig(
@@ -179,7 +180,7 @@ def test_the_tables_say_the_same_in_every_form(make: Make) -> None:
     assert len({line.replace("\\|", "").count("|") for line in lines[:5]}) == 1
     short = short_table(data)
     assert [row[0] for row in short.rows] == [row["name"] for row in data["rows"]]
-    assert short.rows[0][-1] == "–" and short.rows[1][-1] == "better: SRCC, PLCC"
+    assert short.rows[0][-1] == "–" and short.rows[1][-1] == "better: SRCC, PLCC, balanced error"
     assert (out / "forest.svg").read_bytes().startswith(b"<?xml")
 
 

@@ -196,15 +196,40 @@ def test_numbers_and_episodes_are_logged_with_their_step(tmp_path: Path) -> None
     assert [row["sample_id"] for row in read_jsonl(tmp_path / "episodes.jsonl")] == ["a", "b"]
 
 
+def test_rewards_and_draws_are_logged_with_the_step_that_learns_from_them(tmp_path: Path) -> None:
+    run = open_run(tmp_path, Stage())
+    run.append_rewards(1, [{"image": "a", "total": 1.5}, {"image": "b", "total": float("nan")}])
+    run.append_draw(1, {"chunk": 0, "counts": {"x": [1, 0]}})
+    run.append_draw(3, {"chunk": 1, "counts": {"x": [0, 1]}})
+    assert read_jsonl(tmp_path / "rewards.jsonl") == [
+        {"step": 1, "image": "a", "total": 1.5},
+        {"step": 1, "image": "b", "total": None},
+    ]
+    assert read_jsonl(tmp_path / "draws.jsonl") == [
+        {"step": 1, "chunk": 0, "counts": {"x": [1, 0]}},
+        {"step": 3, "chunk": 1, "counts": {"x": [0, 1]}},
+    ]
+
+
 def test_rewinding_drops_what_came_after_the_checkpoint(tmp_path: Path) -> None:
     run = open_run(tmp_path, Stage())
     for step in range(5):
         run.log(step, loss=step)
         run.append_episodes(step, [{"n": step}])
+        run.append_rewards(step, [{"n": step}])
+        run.append_draw(step, {"n": step})
     run.rewind(2)
     run.log(3, loss=30)
     assert [row["loss"] for row in read_jsonl(tmp_path / "metrics.jsonl")] == [0, 1, 2, 30]
-    assert [row["n"] for row in read_jsonl(tmp_path / "episodes.jsonl")] == [0, 1, 2]
+    for name in ("episodes", "rewards", "draws"):
+        assert [row["n"] for row in read_jsonl(tmp_path / f"{name}.jsonl")] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("name", ["rewards", "draws"])
+def test_rows_of_rollouts_alone_are_a_run_that_has_begun(tmp_path: Path, name: str) -> None:
+    (tmp_path / f"{name}.jsonl").touch()
+    with pytest.raises(ConfigError, match="holds another run"):
+        open_run(tmp_path, Stage())
 
 
 def test_rewinding_a_run_without_rows_does_nothing(tmp_path: Path) -> None:

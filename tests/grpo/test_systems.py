@@ -58,6 +58,13 @@ def test_an_unknown_preset_is_refused_with_the_names_that_there_are() -> None:
         reward_words("klingon", folder=FOLDER)
 
 
-def test_a_comparison_is_refused_before_any_work(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="asks to choose between images"):
-        run_grpo(GrpoConfig(protocol="q-insight-comparison", data=str(tmp_path), out=str(tmp_path / "out")))
+def test_a_comparison_is_played_over_pairs_and_asks_for_them_before_any_work(
+    tmp_path: Path, synthetic_folder: Path
+) -> None:
+    config = load_config(
+        GrpoConfig, FOLDER / "q-insight-comparison.yaml", ["trainer.bf16=false", "trainer.use_cpu=true"]
+    )
+    config.data, config.out = str(synthetic_folder), str(tmp_path / "out")
+    with pytest.raises(ConfigError, match=r"compares images and .* has no pairs"):
+        run_grpo(config)
+    assert not (tmp_path / "out").exists()

@@ -10,107 +10,21 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from loupe.core.errors import ModelError
 from loupe.core.files import read_jsonl
 from loupe.core.model.encode import ChatEncoder
-from loupe.core.model.loading import load_model
+from loupe.core.model.loading import LoraSettings, ModelConfig, load_model
 from loupe.core.policy import Conversation
-from loupe.core.protocol import load_protocol
-from loupe.core.runs import RunFolder
-from loupe.data.store import load_samples
-from loupe.grpo.config import GrpoConfig
-from loupe.grpo.coverage import CoverageConfig, coverage_penalty, select_tokens
-from loupe.grpo.rollout import as_rollouts
-from loupe.grpo.train import _rows, trainer_arguments
-from loupe.grpo.trainer import Task, ZoomGRPOTrainer, reward_names
+from loupe.grpo.coverage import CoverageConfig
+from loupe.grpo.scoring import score
+from loupe.grpo.train import run_grpo
+from loupe.grpo.trainer import ZoomGRPOTrainer, reward_names
 from loupe.rewards.settings import RewardWeights
 from loupe.rewards.terms import TERMS
-from loupe.zoom.inputs import loop_inputs
-from loupe.zoom.loop import LoopInput, Played, play
-from loupe.zoom.scripted import ScriptedPolicy
 
-Make = Callable[..., GrpoConfig]
-BOX = '"bbox_2d": [0.5, 0.0, 1.0, 0.5]'
-LABELS = f'"distortion_class": "blur", "severity": "slight", {BOX}'
-ASK = f'<think>I need a closer look.</think><answer>{{{LABELS}, "rating": 3.0, "tool": "crop"}}</answer>'
-END = f'<think>It is blur.</think><answer>{{{LABELS}, "rating": 2.0, "tool": "final"}}</answer>'
-SHORT = f'<think>So.</think><answer>{{{LABELS}, "rating": 4.0, "tool": "final"}}</answer>'
-SCRIPTS = ([ASK, END], [SHORT], ["Nothing that can be used."], [ASK, SHORT])
-"""Of each group of four: two in the asked form with a crop, one without, one of no form at all."""
-
-
-class ScriptedTrainer(ZoomGRPOTrainer):
-    """Plays the scripts instead of the model, and keeps what passes through the hooks."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self.outputs: list[dict[str, Any]] = []
-        self.scored: list[list[Played]] = []
-        self.losses: list[tuple[float, float, float]] = []
-        super().__init__(*args, **kwargs)
-
-    def _play(self) -> list[Played]:
-        inputs = []
-        for place, row in enumerate(self._rows):
-            source = self.task.inputs[row["index"]]
-            inputs.append(LoopInput(str(place), source.sample_id, source.image, source.truth))
-        scripts = {str(place): SCRIPTS[place % 4] for place in range(len(inputs))}
-        self.scored.append(play(ScriptedPolicy(scripts), inputs, self.task.protocol))
-        return self.scored[-1]
-
-    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
-        self.outputs.append(super()._generate_and_score_completions(inputs))
-        return self.outputs[-1]
-
-    def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
-        """The loss; beside it the loss without the penalty, and the penalty as its formula says."""
-        loss, coverage = super()._compute_loss(model, inputs), self.task.config.coverage
-        if coverage.coefficient:
-            self.task.config.coverage = CoverageConfig(0.0)
-            bare = super()._compute_loss(model, inputs)
-            self.task.config.coverage = coverage
-            self.losses.append((loss.item(), bare.item(), self._penalty(model, inputs)))
-        return loss
-
-    def _penalty(self, model: Any, inputs: dict[str, Any]) -> float:
-        names = ("pixel_values", "image_grid_thw", "num_images", "mm_token_type_ids")
-        with torch.no_grad():
-            log_probs = self._get_per_token_logps_and_entropies(
-                model,
-                torch.cat([inputs["prompt_ids"], inputs["completion_ids"]], dim=1),
-                torch.cat([inputs["prompt_mask"], inputs["completion_mask"]], dim=1),
-                inputs["completion_ids"].shape[1],
-                **{name: inputs[name] for name in names},
-            )[0]
-        mask = (inputs["completion_mask"] * inputs["tool_mask"]).bool()
-        chosen = select_tokens(log_probs, inputs["advantages"], mask, fraction=self.task.config.coverage.fraction)
-        return coverage_penalty(log_probs, inputs["old_per_token_logps"], chosen).item()
-
-
-@pytest.fixture
-def scripted(synthetic_folder: Path, small_run: Make, tmp_path: Path) -> Callable[..., ScriptedTrainer]:
-    def make(**fields: Any) -> ScriptedTrainer:
-        config = small_run(tmp_path / "run", **fields)
-        config.trainer |= {"report_to": "none", "save_strategy": "no", "disable_tqdm": True}
-        samples = load_samples(synthetic_folder, "train")[: config.limit]
-        model, processor = load_model(config.model, train=True)
-        return ScriptedTrainer(
-            model=model,
-            args=trainer_arguments(config, tmp_path / "run"),
-            processing_class=processor,
-            reward_funcs=reward_names(),
-            train_dataset=_rows(len(samples)),
-            task=Task(
-                samples,
-                loop_inputs(synthetic_folder, samples),
-                load_protocol(config.protocol),
-                config,
-                RunFolder(tmp_path / "run"),
-            ),
-        )
-
-    return make
+Scripted = Callable[..., Any]
+FORMAT_ALONE = RewardWeights(format=1, score=0, degradation=0, rank=0, comparison=0)
 
 
 def own_log_probs(model: Any, encoder: ChatEncoder, conversation: Conversation) -> tuple[list[int], torch.Tensor]:
@@ -125,125 +39,238 @@ def own_log_probs(model: Any, encoder: ChatEncoder, conversation: Conversation) 
 
 
 def test_log_probs_of_a_rollout_are_those_of_a_forward_pass_of_one_row(
-    scripted: Callable[..., ScriptedTrainer], small_run: Make, tmp_path: Path
+    scripted: Scripted, small_run: Callable[..., Any], tmp_path: Path
 ) -> None:
-    # Two updates a generation, so that TRL computes the log-probabilities of the policy that sampled.
+    # Two updates a generation, so that the log-probabilities of the policy that sampled are wanted.
     trainer = scripted(trainer={"steps_per_generation": 2, "per_device_train_batch_size": 4, "max_steps": 1})
-    trainer.train()
-    (output,), (played,) = trainer.outputs, trainer.scored
+    (batch,), (played,) = trainer.batches, trainer.played
     model, processor = load_model(small_run(tmp_path).model)
     assert len(played) == 8
     assert {len(item.episode.turns) for item in played} == {1, 2}
     for row, item in enumerate(played):
         ids, expected = own_log_probs(model, ChatEncoder(processor), item.conversation)
-        assert output["completion_ids"][row, : len(ids)].tolist() == ids
-        assert int(output["completion_mask"][row].sum()) == len(ids)
-        torch.testing.assert_close(output["old_per_token_logps"][row, : len(ids)], expected, rtol=0, atol=1e-4)
+        rollout = batch.rollouts[row]
+        assert rollout.completion.input_ids == ids
+        own = torch.tensor(rollout.completion.wrote)
+        torch.testing.assert_close(batch.old_log_probs[row, : len(ids)], expected * own, rtol=0, atol=1e-5)
 
 
-def test_loss_falls_on_what_the_agent_wrote_alone(scripted: Callable[..., ScriptedTrainer]) -> None:
+def test_log_probs_of_the_draw_are_those_of_the_model_that_drew(tmp_path: Path, small_run: Callable[..., Any]) -> None:
+    drawn, judged = [], []
+    original = ZoomGRPOTrainer._roll_out
+
+    def both(self: ZoomGRPOTrainer, indices: Any) -> Any:
+        batch = original(self, indices)
+        drawn.append(batch.old_log_probs)
+        judged.append(self._judged(self.model, batch.rollouts))
+        return batch
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ZoomGRPOTrainer, "_roll_out", both)
+        trainer = {"max_steps": 1, "num_iterations": 2, "save_strategy": "no", "report_to": "none"}
+        run_grpo(small_run(tmp_path, probe_images=0, trainer=trainer))
+    assert drawn[0].min() < -0.5
+    torch.testing.assert_close(drawn[0], judged[0], rtol=0, atol=1e-4)
+
+
+def test_loss_falls_on_what_the_agent_wrote_alone(scripted: Scripted) -> None:
     trainer = scripted(trainer={"max_steps": 1})
-    trainer.train()
-    (output,), (played,) = trainer.outputs, trainer.scored
-    expected = as_rollouts(played, trainer.encoder)
-    for row, mask in enumerate(expected.completion_mask):
-        loss_mask = output["completion_mask"][row] * output["tool_mask"][row]
-        assert loss_mask.tolist()[: len(mask)] == mask
-        assert int(loss_mask.sum()) == sum(mask)
-    assert int(output["num_items_in_batch"]) == sum(map(sum, expected.completion_mask))
-    assert output["num_images"] == [len(images) for images in expected.images]
+    (batch,), (played,) = trainer.batches, trainer.played
+    for row, item in enumerate(played):
+        encoded = trainer.encoder.encode(item.conversation)
+        wrote = encoded.wrote[encoded.wrote.index(True) :]
+        assert batch.mask[row, : len(wrote)].tolist() == wrote
+        assert int(batch.mask[row].sum()) == sum(wrote) == batch.rollouts[row].tokens
+    assert int(trainer._tokens) == int(batch.mask.sum())
 
 
-def test_advantages_are_worked_by_hand_for_a_group(scripted: Callable[..., ScriptedTrainer]) -> None:
+def test_advantages_are_worked_by_hand_for_a_group(scripted: Scripted) -> None:
     # Format alone: three of the four are in the asked form. Mean 3/4, standard deviation (n - 1) 1/2.
-    trainer = scripted(rewards=RewardWeights(format=1, score=0, degradation=0, rank=0), trainer={"max_steps": 1})
-    trainer.train()
+    trainer = scripted(rewards=FORMAT_ALONE, trainer={"max_steps": 1})
     expected = [0.25 / 0.5001, 0.25 / 0.5001, -0.75 / 0.5001, 0.25 / 0.5001] * 2
-    assert trainer.outputs[0]["advantages"].tolist() == pytest.approx(expected, abs=1e-5)
+    assert trainer.batches[0].advantages.tolist() == pytest.approx(expected, abs=1e-6)
+    assert trainer.batches[0].alive.all()
 
 
-def test_every_reward_term_is_logged_with_what_only_episodes_have(scripted: Callable[..., ScriptedTrainer]) -> None:
+def test_every_reward_term_is_logged_with_what_only_episodes_have(scripted: Scripted) -> None:
     trainer = scripted(trainer={"max_steps": 1})
-    trainer.train()
-    logged = trainer.state.log_history[0]
+    logged, (played,) = trainer.state.log_history[0], trainer.played
     assert {f"rewards/{name}/mean" for name in TERMS} <= set(logged)
     assert logged["rewards/format/mean"] == pytest.approx(0.75)
     assert logged["zoom_rate"] == pytest.approx(0.5)
     assert logged["unusable"] == pytest.approx(0.25)
-    expected = as_rollouts(trainer.scored[0], trainer.encoder).completion_mask
-    assert logged["completions/mean_length"] == pytest.approx(np.mean([sum(mask) for mask in expected]))
-    table = trainer.score(
-        [item.episode for item in trainer.scored[0]],
-        [next(s for s in trainer.task.samples if s.id == item.episode.sample_id) for item in trainer.scored[0]],
-    )
-    assert logged["reward"] == pytest.approx(table.total.mean(), abs=1e-5)
+    assert logged["frac_reward_zero_std"] == 0
+    assert logged["completions/mean_length"] == pytest.approx(trainer.batches[0].mask.sum(1).float().mean().item())
+    # Scripts say 2, 4, nothing and 4: a deviation (n - 1) of 2 / sqrt(3) for each image.
+    assert logged["rating_spread"] == pytest.approx(2 / np.sqrt(3))
+    episodes, rows = [item.episode for item in played], {row.id: row for row in trainer.work.rows}
+    table = score(episodes, [rows[item.sample_id] for item in episodes], trainer.reward, num_generations=4)
+    assert logged["reward"] == pytest.approx(table.total.mean(), abs=1e-6)
+    assert logged["reward_std"] == pytest.approx(table.total.std(ddof=1), abs=1e-6)
 
 
-def test_the_log_explains_the_reward_of_every_rollout(scripted: Callable[..., ScriptedTrainer]) -> None:
+def test_the_parts_of_a_step_are_timed_and_none_contains_another(scripted: Scripted) -> None:
+    trainer = scripted(coverage=CoverageConfig(1.0, target="reference"), trainer={"max_steps": 1})
+    logged = trainer.state.log_history[0]
+    parts = {name.removeprefix("seconds/"): value for name, value in logged.items() if name.startswith("seconds/")}
+    assert set(parts) == {"sampling", "rewards", "old", "reference", "policy", "backward"}
+    assert min(parts.values()) > 0
+    assert sum(parts.values()) == pytest.approx(logged["step_time"], rel=0.02)
+
+
+def test_the_log_explains_the_reward_of_every_rollout(scripted: Scripted) -> None:
     trainer = scripted(trainer={"max_steps": 1})
-    trainer.train()
-    rows = read_jsonl(trainer.task.run.path / "rewards.jsonl")
-    assert [row["image"] for row in rows] == [item.episode.sample_id for item in trainer.scored[0]]
-    for row, item in zip(rows, trainer.scored[0], strict=True):
+    rows = read_jsonl(trainer.work.run.path / "rewards.jsonl")
+    assert [row["image"] for row in rows] == [item.episode.sample_id for item in trainer.played[0]]
+    for row, item in zip(rows, trainer.played[0], strict=True):
         assert row["texts"] == [turn.text for turn in item.episode.turns]
         assert row["comparison"] is None
-        weighted = [getattr(trainer.task.config.rewards, name) * (row[name] or 0.0) for name in TERMS]
+        weighted = [getattr(trainer.work.config.rewards, name) * (row[name] or 0.0) for name in TERMS]
         assert row["total"] == pytest.approx(sum(weighted))
     assert {row["step"] for row in rows} == {1}
+    (draw,) = read_jsonl(trainer.work.run.path / "draws.jsonl")
+    assert (draw["step"], draw["chunk"]) == (1, 0)
+    assert sum(map(sum, draw["counts"].values())) == 2
+    assert sum(map(sum, draw["data"].values())) == len(trainer.work.rows)
 
 
 def test_a_step_makes_the_better_episodes_likelier(
-    scripted: Callable[..., ScriptedTrainer], small_run: Make, tmp_path: Path
+    scripted: Scripted, small_run: Callable[..., Any], tmp_path: Path
 ) -> None:
-    weights = RewardWeights(format=1, score=0, degradation=0, rank=0)
-    trainer = scripted(rewards=weights, limit=2, trainer={"max_steps": 3})
-    trainer.train()
+    trainer = scripted(rewards=FORMAT_ALONE, limit=2, trainer={"max_steps": 3})
     before, processor = load_model(small_run(tmp_path).model)
     after = trainer.model
-    assert after is not None
     after.eval()
     assert any(not torch.equal(a, b) for a, b in zip(before.parameters(), after.parameters(), strict=True))
     encoder = ChatEncoder(processor)
     gains = []
-    for item in trainer.scored[0][:4]:
-        own = [int(wrote) for wrote in encoder.encode(item.conversation).wrote]
-        mask = torch.tensor(own[own.index(1) :]).bool()
-        old, new = (own_log_probs(model, encoder, item.conversation)[1][mask].mean() for model in (before, after))
+    for item, rollout in zip(trainer.played[0][:4], trainer.batches[0].rollouts, strict=False):
+        own = torch.tensor(rollout.completion.wrote)
+        old, new = (own_log_probs(model, encoder, item.conversation)[1][own].mean() for model in (before, after))
         gains.append(float(new - old))
     assert min(gains[0], gains[1], gains[3]) > gains[2]
 
 
-def test_the_penalty_is_zero_at_the_first_update_and_then_holds_back(scripted: Callable[..., ScriptedTrainer]) -> None:
+def test_the_penalty_is_zero_at_the_first_update_and_then_holds_back(scripted: Scripted) -> None:
     trainer = scripted(
         coverage=CoverageConfig(coefficient=3.0, fraction=0.1),
         trainer={"steps_per_generation": 2, "per_device_train_batch_size": 4, "max_steps": 2},
     )
-    trainer.train()
-    first, second = trainer.losses
-    assert first[2] == pytest.approx(0, abs=1e-3)
-    assert second[2] > 0.1
-    # Both updates share the tokens of the generation: each is divided by half of them.
-    tokens = float(trainer.outputs[0]["num_items_in_batch"])
-    for loss, bare, penalty in trainer.losses:
-        assert loss - bare == pytest.approx(3.0 * penalty / (tokens / 2), abs=1e-5)
-    assert trainer.state.log_history[1]["coverage/penalty"] == pytest.approx(second[2], rel=1e-3)
-    assert trainer.state.log_history[1]["coverage/tokens"] >= 1
+    first, second = trainer.state.log_history[:2]
+    # The log-probabilities of another forward pass, of the same weights.
+    assert first["coverage/kl_selected"] == pytest.approx(0, abs=1e-5)
+    assert second["coverage/kl_selected"] > 1e-3
+    for number, row in enumerate((first, second)):
+        tokens = sum(trainer.batches[0].rollouts[place].tokens for place in trainer.chosen[number][1])
+        assert row["coverage/tokens"] == max(1, int(0.1 * tokens))
 
 
-def test_images_that_were_lost_on_the_way_stop_the_run(
-    scripted: Callable[..., ScriptedTrainer], monkeypatch: pytest.MonkeyPatch
+def test_samples_of_a_prompt_stay_together_where_a_generation_is_cut(scripted: Scripted) -> None:
+    trainer = scripted(trainer={"steps_per_generation": 2, "per_device_train_batch_size": 4, "max_steps": 1})
+    cut = trainer._buffered_inputs
+    assert [len({id(item.prompt) for item in batch.rollouts}) for batch in cut] == [1, 1]
+    assert sorted(item.number for batch in cut for item in batch.rollouts) == list(range(8))
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_shared_prompt_goes_through_the_model_once_a_group(scripted: Scripted, shared: bool) -> None:
+    seen: list[tuple[int, int]] = []
+    original = ZoomGRPOTrainer.training_step
+
+    def watched(self: ZoomGRPOTrainer, model: Any, *args: Any, **kwargs: Any) -> torch.Tensor:
+        def note(module: Any, positional: Any, named: dict[str, Any]) -> None:
+            seen.append((named["input_ids"].numel(), len(named["image_grid_thw"])))
+
+        hook = model.register_forward_pre_hook(note, with_kwargs=True)
+        try:
+            return original(self, model, *args, **kwargs)
+        finally:
+            hook.remove()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ZoomGRPOTrainer, "training_step", watched)
+        trainer = scripted(share_prompts=shared, trainer={"max_steps": 1})
+    rollouts = trainer.batches[0].rollouts
+    prompts, completions = (
+        [len(part.input_ids) for part in parts]
+        for parts in ([item.prompt.encoded for item in rollouts], [item.completion for item in rollouts])
+    )
+    # Crops: two of four samples; the two groups are alike, so that nothing is padded where prompts are shared.
+    once = 2 * (prompts[0] - 1 + sum(completions[:4]))
+    each = 8 * (prompts[0] - 1 + max(completions))
+    assert seen == [(once, 2 + 4) if shared else (each, 8 + 4)]
+    assert len(set(prompts)) == 1
+
+
+def test_sharing_prompts_changes_no_gradient(scripted: Scripted) -> None:
+    plain, shared = (scripted(str(way), share_prompts=way, trainer={"max_steps": 1}) for way in (False, True))
+    largest = max(grad.abs().max() for grad in plain.gradients[0].values())
+    for name, grad in plain.gradients[0].items():
+        torch.testing.assert_close(shared.gradients[0][name], grad, rtol=1e-4, atol=1e-5 * float(largest))
+
+
+def test_a_full_model_is_held_to_a_second_one_that_stays_as_it_was(
+    scripted: Scripted, small_run: Callable[..., Any], tmp_path: Path
 ) -> None:
-    trainer = scripted(trainer={"max_steps": 1})
-    rollouts = as_rollouts
+    trainer = scripted(trainer={"max_steps": 2, "beta": 0.1})
+    start, _ = load_model(small_run(tmp_path).model)
+    policy, reference = trainer.model.state_dict(), trainer.ref_model.state_dict()
+    assert all(torch.equal(value, reference[name]) for name, value in start.state_dict().items())
+    assert any(not torch.equal(value, reference[name]) for name, value in policy.items())
+    first, second = trainer.state.log_history[:2]
+    assert first["kl"] == pytest.approx(0, abs=1e-6) and second["kl"] > 1e-4
+    assert torch.equal(trainer.batches[0].reference_log_probs != 0, trainer.batches[0].mask)
 
-    def one_too_many(played: list[Played], encoder: ChatEncoder) -> Any:
-        batch = rollouts(played, encoder)
-        batch.images[0].append(Image.new("RGB", (112, 112)))
-        return batch
 
-    monkeypatch.setattr("loupe.grpo.trainer.as_rollouts", one_too_many)
-    with pytest.raises(ModelError, match="images of a rollout were dropped"):
-        trainer.train()
+LORA = LoraSettings(enabled=True, rank=4)
+
+
+@pytest.mark.parametrize("by", ["beta", "coverage"])
+def test_a_new_adapter_is_held_to_the_model_without_it(
+    scripted: Scripted, taught_folder: Path, small_run: Callable[..., Any], tmp_path: Path, by: str
+) -> None:
+    held = {"coverage": CoverageConfig(1.0, target="reference")} if by == "coverage" else {}
+    start = ModelConfig(path=str(taught_folder), lora=LORA, device="cpu")
+    steps = {"max_steps": 2, "learning_rate": 1e-2, "beta": 0.1 if by == "beta" else 0.0}
+    trainer = scripted(model=start, **held, trainer=steps)
+    assert trainer.ref_model is None
+    assert trainer.beta == trainer.args.beta == steps["beta"]
+    model, processor = load_model(small_run(tmp_path).model)
+    _, batch = trainer.batches
+    assert not torch.allclose(batch.reference_log_probs, trainer._judged(trainer.model, batch.rollouts), atol=1e-3)
+    trainer.model.delete_adapter("ref")
+    without = trainer._reference_log_probs(batch.rollouts)
+    for row, item in enumerate(trainer.played[1]):
+        _, expected = own_log_probs(model, ChatEncoder(processor), item.conversation)
+        own = torch.tensor(batch.rollouts[row].completion.wrote)
+        for reference in (batch.reference_log_probs, without):
+            torch.testing.assert_close(reference[row, : len(own)], expected * own, rtol=0, atol=1e-5)
+
+
+def test_an_adapter_of_sft_is_held_to_a_frozen_copy_of_itself(
+    scripted: Scripted, taught_folder: Path, tmp_path: Path
+) -> None:
+    start = ModelConfig(path=str(taught_folder), lora=LORA, device="cpu")
+    first = scripted("first", model=start, trainer={"max_steps": 1, "learning_rate": 1e-2})
+    folder = first.work.run.path / "model"
+    before, processor = load_model(ModelConfig(path=str(folder), device="cpu"))
+    trainer = scripted(
+        "second",
+        model=ModelConfig(path=str(folder), device="cpu"),
+        trainer={"max_steps": 2, "beta": 0.1, "learning_rate": 1e-2},
+    )
+    assert trainer.ref_model is None and sorted(trainer.model.peft_config) == ["default", "ref"]
+    parts = dict(trainer.model.named_parameters())
+    copies = {name: item for name, item in parts.items() if ".ref." in name}
+    saved = dict(before.named_parameters())
+    assert copies and not any(item.requires_grad for item in copies.values())
+    for name, item in copies.items():
+        assert torch.equal(item, saved[name.replace(".ref.", ".default.")])
+        assert not torch.equal(item, parts[name.replace(".ref.", ".default.")]) or "lora_A" in name
+    encoder, batch = ChatEncoder(processor), trainer.batches[1]
+    _, expected = own_log_probs(before, encoder, trainer.played[1][0].conversation)
+    own = torch.tensor(batch.rollouts[0].completion.wrote)
+    torch.testing.assert_close(batch.reference_log_probs[0, : len(own)], expected * own, rtol=0, atol=1e-5)
 
 
 def test_a_stand_in_for_a_reward_says_that_it_is_one() -> None:

@@ -15,7 +15,7 @@ from loupe.core.config import load_config
 from loupe.core.errors import ConfigError, DataError
 from loupe.core.protocol import Protocol
 from loupe.core.records import WHOLE, Degradation, Episode, Sample, StopReason, Turn
-from loupe.rewards.batch import Completion, Finding, RewardBatch, batch_of
+from loupe.rewards.batch import Completion, Finding, RewardBatch, batch_of, comparison_of, completion_of
 from loupe.rewards.joint import JointReward, RewardTable
 from loupe.rewards.settings import RewardOptions, RewardWeights
 from loupe.rewards.terms import TERMS
@@ -133,6 +133,47 @@ def test_the_total_is_the_weighted_sum_and_a_term_of_weight_zero_is_still_logged
 def test_every_weight_has_its_term_and_every_term_its_weight() -> None:
     assert tuple(TERMS) == tuple(item.name for item in fields(RewardWeights))
     assert reward(RIGHT, SAMPLES, 2).names == tuple(TERMS)
+
+
+def test_the_names_are_known_before_anything_is_scored_and_those_with_a_weight_are_paid() -> None:
+    assert JointReward().names == reward(RIGHT, SAMPLES, 2).names
+    assert JointReward().paid == ("format", "score", "degradation", "rank", "comparison")
+    assert JointReward(RewardWeights(0, 0.5, 0, 0, 0, 0, 0, 0.1)).paid == ("score", "crop_cost")
+    assert JointReward(RewardWeights(0, 0, 0, 0, 0)).paid == ()
+
+
+def test_a_completion_of_an_episode_holds_what_was_said_and_what_is_known() -> None:
+    local = replace(NOISY, degradation=Degradation("noise", 3, (0.0, 0.0, 0.5, 0.5)))
+    made = completion_of(episode(local, say(4.0), "?", say(2.0, "noise")), local, asks=("rating", "bbox_2d"))
+    assert (made.image, made.dataset, made.target, made.asks) == ("noisy", "synth", 2.0, ("rating", "bbox_2d"))
+    assert made.ratings == (4.0, None, 2.0)
+    assert made.verdict is not None and made.verdict.rating == 2.0
+    assert (made.finding, made.region) == (Finding("noise", "obvious"), (0.0, 0.0, 0.5, 0.5))
+    assert completion_of(episode(NOISY, say(4.0)), NOISY, asks=()).region is None
+    unknown = completion_of(episode(UNLABELLED, say(4.0)), UNLABELLED, asks=())
+    assert (unknown.finding, unknown.region, unknown.choice) == (None, None, None)
+
+
+def compared(*texts: str, choice: str = "Image B") -> Completion:
+    pair = Episode("noisy|clean", episode(NOISY, *texts).turns, StopReason.FINAL)
+    return comparison_of(pair, (NOISY, CLEAN), choice=choice, asks=("choice",))
+
+
+def test_a_completion_of_a_comparison_knows_the_pair_and_the_right_choice_alone() -> None:
+    made = compared('<think>hm</think><answer>{"choice": "Image A"}</answer>')
+    assert (made.image, made.dataset, made.choice, made.asks) == ("noisy|clean", "synth", "Image B", ("choice",))
+    assert made.verdict is not None and made.verdict.choice == "Image A"
+    assert (made.target, made.finding, made.region, made.ratings) == (None, None, None, ())
+
+
+def test_a_comparison_is_paid_for_the_last_choice_that_can_be_used() -> None:
+    right, wrong = (f'<think>hm</think><answer>{{"choice": "Image {letter}"}}</answer>' for letter in "BA")
+    said = (compared(right), compared(wrong), compared("?"), compared(wrong, right), compared(right, "?"))
+    columns = JointReward().score(RewardBatch(said, 1)).columns
+    assert columns["comparison"].tolist() == [1.0, 0.0, 0.0, 1.0, 1.0]
+    assert all(np.isnan(columns[name]).all() for name in ("score", "rank", "degradation", "zoom_gain"))
+    with pytest.raises(DataError, match=r"place 1: got a completion of 'noisy\|clean'"):
+        RewardBatch((compared(right), compared(right, choice="Image A")), 2)
 
 
 def completion(image: str, text: str, **truth: Any) -> Completion:

@@ -166,6 +166,59 @@ def test_seconds_tokens_and_expected_rating_of_a_reply_end_up_in_its_turn() -> N
     assert (turn.tokens, turn.seconds, turn.expected_rating) == (2, 0.25, 3.2)
 
 
+def test_other_images_stand_behind_the_first_in_the_first_question_and_are_never_cropped() -> None:
+    policy = ScriptedPolicy({"a": [wish(2.0, DAMAGE), final(3.0)]})
+    others = (Image.new("RGB", (40, 30), (9, 9, 9)), Image.new("RGB", (300, 10), (8, 8, 8)))
+    item = LoopInput("a", "a", picture(), others=others)
+    (played,) = play(policy, [item], PROTOCOL)
+    first, second = played.conversation.user_turns
+    assert [id(image) for image in first.images] == [id(item.image), *map(id, others)]
+    assert [image.getcolors() for image in second.images] == [[(112 * 112, (0, 0, 255))]]
+
+
+def test_without_others_the_agent_is_shown_one_image() -> None:
+    assert [len(turn.images) for turn in play_one(wish(2.0, LEFT), final(3.0)).conversation.user_turns] == [1, 1]
+
+
+def test_the_protocol_of_an_input_takes_the_place_of_the_call_s() -> None:
+    own = Protocol(name="own", system="be long", question="mine?", final_question="my crop?", max_rounds=2)
+    items = [LoopInput("a", "a", picture(), protocol=own), LoopInput("b", "b", picture())]
+    policy = ScriptedPolicy({"a": [wish(2.0, LEFT), wish(2.5, RIGHT)], "b": [wish(2.0, LEFT), final(3.0)]})
+    mine, other = play(policy, items, PROTOCOL)
+    assert (mine.conversation.system, texts(mine.conversation)) == ("be long", ["mine?", "my crop?"])
+    assert (mine.episode.stop_reason, len(mine.episode.turns)) == (StopReason.ROUND_LIMIT, 2)
+    assert (other.conversation.system, texts(other.conversation)) == ("be brief", ["first?", "crop?"])
+    assert other.episode.stop_reason is StopReason.FINAL
+
+
+def test_inputs_of_several_protocols_are_asked_in_one_call_and_none_hangs_on_another() -> None:
+    own = [Protocol(name=str(rounds), question=f"q{rounds}", max_rounds=rounds) for rounds in (1, 2, 3)]
+    items = [LoopInput(f"{one.name}-2", "a", picture(), protocol=one) for one in own]
+    policy = ScriptedPolicy(eager)
+    together = play(policy, items, PROTOCOL)
+    assert [len(call) for call in policy.seen] == [3, 2, 1]
+    assert [len(played.episode.turns) for played in together] == [1, 2, 3]
+    alone = [play(ScriptedPolicy(eager), [item], own[0])[0] for item in items]
+    assert [played.episode for played in together] == [played.episode for played in alone]
+
+
+def test_the_protocol_of_an_input_says_in_which_dialect_it_answers() -> None:
+    items = [
+        LoopInput("a", "a", picture(), protocol=Protocol(dialect="visualquality-r1")),
+        LoopInput("b", "b", picture()),
+    ]
+    one, other = play(ScriptedPolicy({"a": ["3.5"], "b": ["3.5"]}), items, PROTOCOL)
+    assert (one.episode.stop_reason, ratings(one.episode)) == (StopReason.FINAL, [3.5])
+    assert other.episode.stop_reason is StopReason.UNUSABLE
+
+
+def test_never_asks_the_no_zoom_question_of_the_input_s_own_protocol() -> None:
+    own = Protocol(question="mine?", no_zoom_question="mine, no crop?")
+    item = LoopInput("a", "a", picture(), protocol=own)
+    (played,) = play(ScriptedPolicy({"a": [wish(2.0, LEFT)]}), [item], PROTOCOL, look=Look.NEVER)
+    assert texts(played.conversation) == ["mine, no crop?"]
+
+
 # The looks
 
 
@@ -285,6 +338,12 @@ def test_two_inputs_of_one_key_are_refused() -> None:
 def test_a_protocol_without_rounds_is_refused() -> None:
     with pytest.raises(ConfigError, match="max_rounds 0"):
         play_one(final(3.0), protocol=Protocol(max_rounds=0))
+
+
+def test_an_input_s_own_protocol_without_rounds_is_refused() -> None:
+    item = LoopInput("a", "a", picture(), protocol=Protocol(name="own", max_rounds=0))
+    with pytest.raises(ConfigError, match="protocol 'own': got max_rounds 0"):
+        play(ScriptedPolicy({}), [item], PROTOCOL)
 
 
 def test_a_policy_that_loses_a_reply_is_an_error() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from loupe.core.errors import ModelError
-from loupe.core.model.encode import ChatEncoder
+from loupe.core.model.encode import ChatEncoder, Encoded
 from loupe.core.model.processors import build_pocket_processor, load_processor
 from loupe.core.policy import Conversation, Reply, UserTurn
 
@@ -214,3 +214,120 @@ def test_a_batch_is_padded_on_the_left_and_keeps_all_images_in_order(encoder: Ch
 def test_a_batch_without_images_has_no_pixels(encoder: ChatEncoder) -> None:
     batch = encoder.collate([encoder.encode(Conversation("b", "", [UserTurn((), "No image.")]))])
     assert set(batch) == {"input_ids", "attention_mask", "mm_token_type_ids"}
+
+
+@settings(max_examples=25)
+@given(st.lists(st.integers(0, 2), min_size=1, max_size=3), st.data())
+def test_before_and_after_are_the_two_parts_of_a_whole(
+    encoder: ChatEncoder, counts: list[int], data: st.DataObject
+) -> None:
+    shown = [[picture(28 * (2 + place), seed=turn) for place in range(count)] for turn, count in enumerate(counts)]
+    turns = [UserTurn(tuple(images), "And?") for images in shown]
+    encoded = encoder.encode(Conversation("a", "", turns, [Reply(SAID)] * (len(counts) - 1)))
+    count = data.draw(st.integers(0, len(encoded.input_ids)))
+    images = data.draw(st.integers(0, sum(counts)))
+    first, last = encoded.before(count, images=images), encoded.after(count, images=images)
+    assert first.input_ids + last.input_ids == encoded.input_ids
+    assert first.wrote + last.wrote == encoded.wrote
+    assert (len(first.input_ids), len(first.wrote)) == (count, count)
+    for part, own in ((first, images), (last, sum(counts) - images)):
+        assert (part.grid_thw is None) == (part.pixel_values is None) == (own == 0)
+        assert part.grid_thw is None or len(part.grid_thw) == own
+    if encoded.pixel_values is not None and encoded.grid_thw is not None:
+        pixels = [part.pixel_values for part in (first, last) if part.pixel_values is not None]
+        grids = [part.grid_thw for part in (first, last) if part.grid_thw is not None]
+        assert torch.equal(torch.cat(pixels), encoded.pixel_values)
+        assert torch.equal(torch.cat(grids), encoded.grid_thw)
+
+
+def test_a_worked_example_of_before_and_after() -> None:
+    # An image of four patches and one of two.
+    pixels, grids = torch.arange(6.0)[:, None], torch.tensor([[1, 2, 2], [1, 1, 2]])
+    encoded = Encoded([7, 8, 9], [False, True, False], pixels, grids)
+    first, last = encoded.before(2, images=1), encoded.after(2, images=1)
+    assert (first.input_ids, first.wrote) == ([7, 8], [False, True])
+    assert (last.input_ids, last.wrote) == ([9], [False])
+    assert first.pixel_values is not None and last.pixel_values is not None
+    assert first.pixel_values.flatten().tolist() == [0, 1, 2, 3]
+    assert last.pixel_values.flatten().tolist() == [4, 5]
+    assert first.grid_thw is not None and first.grid_thw.tolist() == [[1, 2, 2]]
+    assert last.grid_thw is not None and last.grid_thw.tolist() == [[1, 1, 2]]
+
+
+class Counting:
+    """An image processor that remembers what it was asked for."""
+
+    def __init__(self, processor: Any) -> None:
+        self.processor, self.merge_size = processor, processor.merge_size
+        self.seen: list[Image.Image] = []
+
+    def __call__(self, images: list[Image.Image], **kwargs: Any) -> Any:
+        self.seen += images
+        return self.processor(images=images, **kwargs)
+
+
+@pytest.fixture
+def counting() -> tuple[ChatEncoder, Counting]:
+    made = ChatEncoder(build_pocket_processor())
+    made.processor.image_processor = counting = Counting(made.processor.image_processor)
+    return made, counting
+
+
+def test_an_image_is_cut_into_patches_once_whatever_shows_it(counting: tuple[ChatEncoder, Counting]) -> None:
+    encoder, counter = counting
+    one, other = picture(112), picture(56)
+    for _ in range(3):
+        encoder.encode(Conversation("a", "", looks(one)))
+        encoder.encode(Conversation("b", "", looks(one, other, one), [Reply(SAID), Reply(MEANT)]))
+    assert [id(image) for image in counter.seen] == [id(one), id(other)]
+
+
+def test_another_image_of_the_same_size_is_cut_for_itself(counting: tuple[ChatEncoder, Counting]) -> None:
+    encoder, counter = counting
+    for seed in range(6):
+        # Nothing holds the image of the round before, so its place in memory would be free.
+        encoded = encoder.encode(Conversation("a", "", looks(picture(112, seed=seed))))
+        wanted = counter.processor(images=[picture(112, seed=seed)], return_tensors="pt")["pixel_values"]
+        assert torch.equal(torch.as_tensor(encoded.pixel_values), wanted)
+    assert len(counter.seen) == 6
+
+
+def test_the_oldest_image_is_forgotten_where_memory_is_short(
+    counting: tuple[ChatEncoder, Counting], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder, counter = counting
+    images = [picture(112, seed=seed) for seed in range(3)]
+    patches = counter.processor(images=images[:1], return_tensors="pt")["pixel_values"]
+    monkeypatch.setattr("loupe.core.model.encode._REMEMBERED", 2 * patches.nbytes)
+    encoded = encoder.encode(Conversation("a", "", [UserTurn(tuple(images), "All.")]))
+    assert torch.equal(
+        torch.as_tensor(encoded.pixel_values), counter.processor(images=images, return_tensors="pt")["pixel_values"]
+    )
+    for image, times in zip(reversed(images), (1, 1, 2), strict=True):
+        encoder.encode(Conversation("a", "", looks(image)))
+        assert sum(seen is image for seen in counter.seen) == times
+
+
+def test_an_image_that_is_larger_than_the_memory_is_encoded_all_the_same(
+    counting: tuple[ChatEncoder, Counting], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder, counter = counting
+    monkeypatch.setattr("loupe.core.model.encode._REMEMBERED", 1)
+    image = picture(112)
+    for times in (1, 2):
+        encoded = encoder.encode(Conversation("a", "", looks(image)))
+        assert torch.as_tensor(encoded.pixel_values).shape[0] == 64
+        assert len(counter.seen) == times
+
+
+def test_words_that_are_remembered_come_out_as_they_did_the_first_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("loupe.core.model.encode._TEXTS", 2)
+    lasting = ChatEncoder(build_pocket_processor())
+    talks = [told([SAID, MEANT][:replies], waiting=waiting) for replies in (1, 2) for waiting in (True, False)]
+    talks += [told([SAID], system="You judge images."), told([MEANT]), Conversation("a", "", [UserTurn((), "Look 1.")])]
+    for talk in [*talks, *reversed(talks)]:
+        encoded = lasting.encode(talk)
+        fresh = ChatEncoder(lasting.processor).encode(talk)
+        assert (encoded.input_ids, encoded.wrote) == (fresh.input_ids, fresh.wrote)
+        # What becomes of the ids is their owner's business, and is not remembered.
+        encoded.input_ids.clear()

@@ -1,8 +1,14 @@
-"""`loupe bench`: what is measured side by side on this machine; so far one verb, `rewards`."""
+"""`loupe bench`: what is measured side by side on this machine: `rewards`, `grpo` and `gpu`."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from loupe.grpo.benchmark.compare import Compared
 
 bench = typer.Typer(no_args_is_help=True)
 
@@ -46,3 +52,111 @@ def rewards(
     if any(timing.difference > TOLERANCE for timing in timings):
         remark(f"the ways do not agree to {TOLERANCE}: a defect, please report it")
         raise typer.Exit(1)
+
+
+@bench.command()
+def grpo(
+    steps: Annotated[int, typer.Option(min=1, help="Steps that are timed, after two that are not.")] = 5,
+    prompts: Annotated[str, typer.Option(help="Tokens of a prompt, with commas between them.")] = "100,250,400",
+    images: Annotated[int, typer.Option(min=1, help="Images of a step.")] = 8,
+    samples: Annotated[int, typer.Option(min=2, help="Completions of each image.")] = 8,
+    tokens: Annotated[int, typer.Option(min=1, help="Tokens of a completion, exactly.")] = 64,
+    output: Annotated[Path | None, typer.Option(help="JSON file for all numbers.")] = None,
+) -> None:
+    """Time a GRPO step beside TRL's own trainer on the same work, without and with a crop, and scoring beside generate.
+
+    Each runs in a process of its own, one after the other, on a pocket model with random weights. Use one thread for a
+    fair ratio: OMP_NUM_THREADS=1.
+
+    Examples:
+
+    loupe bench grpo
+
+    loupe bench grpo --prompts 400 --steps 3 --output step.json
+    """
+    from dataclasses import replace
+
+    from loupe.cli.screen import out, progress_bar, remark
+    from loupe.core import numbers
+    from loupe.grpo.benchmark.compare import compare, compare_scoring, write_json_report
+    from loupe.grpo.benchmark.work import BenchWork
+
+    lengths = [_tokens(word) for word in prompts.split(",")]
+    base = BenchWork(images=images, samples=samples, tokens=tokens, steps=steps)
+    works = [replace(base, prompt=prompt, zoom=zoom) for zoom in (False, True) for prompt in lengths]
+    with progress_bar("trainings and scorings") as step:
+        total = 2 * len(works) + 2
+        made = compare(works, progress=lambda done, _: step(done, total))
+        scored = compare_scoring(
+            replace(base, images=images * samples, samples=1, prompt=lengths[-1]),
+            progress=lambda done, _: step(2 * len(works) + done, total),
+        )
+    out().print(_step_table(made))
+    ours, stock = (scored.measured[name]["seconds"] for name in ("ours", "stock"))
+    ratio = numbers.fixed(stock / ours, 2)
+    remark(
+        f"scoring {images * samples} images greedily: {ours:.2f} s, the library's generate {stock:.2f} s, {ratio} times"
+    )
+    if output is not None:
+        write_json_report([*made, scored], output)
+        remark(f"written to {output}")
+
+
+@bench.command()
+def gpu(
+    size: Annotated[str, typer.Option(help="Shape of the model: 7b, 3b, or tiny to try the command.")] = "7b",
+    output: Annotated[Path, typer.Option(help="Folder for the JSON file, which is named for the GPU.")] = Path(
+        "docs/benchmarks"
+    ),
+    steps: Annotated[int, typer.Option(min=1, help="Steps that are timed, after one that is not.")] = 3,
+    device: Annotated[str, typer.Option(help="cuda, or cpu to try the command.")] = "cuda",
+) -> None:
+    """Time a QLoRA step of a large model with random weights on this GPU: NF4, LoRA of rank 16, bf16, 512 x 384 images.
+
+    8 samples of 256 tokens, with and without gradient checkpointing, without and with a crop. Nothing is downloaded;
+    the random weights take as much disk as real ones for as long as it runs.
+
+    Examples:
+
+    loupe bench gpu
+
+    loupe bench gpu --size 3b
+
+    loupe bench gpu --size tiny --device cpu --output runs/bench
+    """
+    from loupe.cli.screen import out, progress_bar, remark
+    from loupe.grpo.benchmark.compare import compare
+    from loupe.grpo.benchmark.gpu import gpu_works, write_gpu_report
+
+    works = gpu_works(size, device=device, steps=steps)
+    with progress_bar("trainings") as step:
+        made = compare(works, trainers=["ours"], progress=step)
+    out().print(_step_table(made))
+    remark(f"written to {write_gpu_report(made, output)}")
+
+
+def _tokens(word: str) -> int:
+    if not word.strip().isdigit():
+        raise typer.BadParameter(f"got {word!r}; wanted numbers of tokens with commas between them, such as 100,400")
+    return int(word)
+
+
+def _step_table(made: "list[Compared]") -> "Table":
+    """A line a trainer and work: seconds of a step and of its parts, peak memory, and how they compare."""
+    from rich.table import Table
+
+    from loupe.core import numbers
+    from loupe.grpo.benchmark.worker_parts import PARTS
+
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    for head in ("work", "trainer"):
+        table.add_column(head)
+    for head in ("s/step", *PARTS, "peak GB", "bound s", "stock / ours"):
+        table.add_column(head, justify="right")
+    for item in made:
+        for name, measured in item.measured.items():
+            parts = (numbers.fixed(measured["parts"][part], 2) for part in PARTS)
+            ratio = numbers.fixed(item.ratio, 2) if name == "ours" and "stock" in item.measured else ""
+            peak, bound = numbers.fixed(measured["peak_bytes"] / 2**30, 2), numbers.fixed(item.bound, 2)
+            table.add_row(item.title, name, numbers.fixed(measured["seconds"], 2), *parts, peak, bound, ratio)
+    return table

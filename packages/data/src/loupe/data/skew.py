@@ -1,4 +1,4 @@
-"""A data folder whose training opinions crowd in the middle, as those of photographs do, made from one where they do not.
+"""A data folder whose training opinions crowd in the middle, as those of photographs do, made from one that is even.
 
 Public data sets of photographs have few very bad and few very good images (in KonIQ-10k most opinions are near 3 to 4).
 To see what re-sampling is worth there, one needs the same images with and without the crowd. Training images are kept

@@ -36,12 +36,16 @@ class MicroBatch:
         index = torch.tensor(rows, dtype=torch.long, device=self.mask.device)
         fields = {name: value for name, value in vars(self).items() if isinstance(value, torch.Tensor)}
         return replace(
-            self, rollouts=[self.rollouts[row] for row in rows], **{name: value[index] for name, value in fields.items()}
+            self,
+            rollouts=[self.rollouts[row] for row in rows],
+            **{name: value[index] for name, value in fields.items()},
         )
 
     def cut(self, width: int) -> "MicroBatch":
         """The first `width` tokens of each, which hold all that these rollouts have."""
-        fields = {name: value for name, value in vars(self).items() if isinstance(value, torch.Tensor) and value.dim() == 2}
+        fields = {
+            name: value for name, value in vars(self).items() if isinstance(value, torch.Tensor) and value.dim() == 2
+        }
         return replace(self, **{name: value[:, :width] for name, value in fields.items()})
 
     def wide(self, values: torch.Tensor) -> torch.Tensor:
@@ -83,7 +87,9 @@ def in_groups(rollouts: Sequence[Rollout], *, generator: torch.Generator) -> lis
     return [row for place in torch.randperm(len(groups), generator=generator).tolist() for row in groups[place]]
 
 
-def _padded(rows: Sequence[Sequence[float]], dtype: torch.dtype, *, like: Sequence[Rollout] | None = None) -> torch.Tensor:
+def _padded(
+    rows: Sequence[Sequence[float]], dtype: torch.dtype, *, like: Sequence[Rollout] | None = None
+) -> torch.Tensor:
     lengths = map(len, rows) if like is None else (len(item.completion.input_ids) for item in like)
     out = torch.zeros((len(rows), max(lengths)), dtype=dtype)
     for number, row in enumerate(rows):

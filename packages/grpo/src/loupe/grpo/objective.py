@@ -84,8 +84,8 @@ def _check_coverage(config: LossConfig, arguments: Any) -> None:
         return
     if is_on_policy(arguments) and coverage.target == "old" and coverage.rule != "clip":
         raise ConfigError(
-            "coverage can never act: with one update for each generation the old policy is the new one, and the distance "
-            "to it is 0. Set trainer.num_iterations=2 or more, or a larger generation batch "
+            "coverage can never act: with one update for each generation the old policy is the new one, and the "
+            "distance to it is 0. Set trainer.num_iterations=2 or more, or a larger generation batch "
             "(trainer.steps_per_generation above trainer.gradient_accumulation_steps), or coverage.target=reference; "
             "coverage.coefficient=0 turns it off"
         )

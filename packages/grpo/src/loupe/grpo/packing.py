@@ -77,7 +77,9 @@ def score(model: Any, packed: Packed, *, entropy: bool = False) -> tuple[torch.T
 
 def _unpacked(values: torch.Tensor, packed: Packed) -> torch.Tensor:
     out = values.new_zeros(packed.shape)
-    return out.index_put((packed.place[0].to(values.device), packed.place[1].to(values.device)), values[packed.row, packed.column])
+    return out.index_put(
+        (packed.place[0].to(values.device), packed.place[1].to(values.device)), values[packed.row, packed.column]
+    )
 
 
 @dataclass(frozen=True)
@@ -143,23 +145,29 @@ class _Grid:
 
 def _tokens(group: Sequence[Rollout]) -> list[int]:
     prompt = group[0].prompt.encoded.input_ids
-    return prompt[:-1] + [
-        token for item in group for token in (prompt[-1], *item.completion.input_ids[:-1])
-    ]
+    return prompt[:-1] + [token for item in group for token in (prompt[-1], *item.completion.input_ids[:-1])]
 
 
 def _positions(model: Any, rollouts: Sequence[Rollout]) -> list[torch.Tensor]:
-    """Positions (3, prompt + completion) of each rollout."""
-    whole = [item.prompt.encoded.input_ids + item.completion.input_ids for item in rollouts]
-    ids = torch.zeros((len(whole), max(map(len, whole))), dtype=torch.long)
+    """Positions (3, prompt + completion) of each rollout: a completion's begin right after its prompt's."""
+    prompts = list({id(item.prompt): item.prompt for item in rollouts}.values())
+    before = dict(zip(map(id, prompts), _from_zero(model, [item.encoded for item in prompts]), strict=True))
+    after = _from_zero(model, [item.completion for item in rollouts])
+    starts = [before[id(item.prompt)] for item in rollouts]
+    return [torch.cat([start, start.max() + 1 + own], dim=1) for start, own in zip(starts, after, strict=True)]
+
+
+def _from_zero(model: Any, parts: Sequence[Encoded]) -> list[torch.Tensor]:
+    """Positions (3, T) of each part, as if it stood alone."""
+    lengths = [len(part.input_ids) for part in parts]
+    ids = torch.zeros((len(parts), max(lengths)), dtype=torch.long)
     attention = torch.zeros_like(ids)
-    for row, tokens in enumerate(whole):
-        ids[row, : len(tokens)] = torch.tensor(tokens)
-        attention[row, : len(tokens)] = 1
-    parts = [part for item in rollouts for part in (item.prompt.encoded, item.completion)]
+    for row, part in enumerate(parts):
+        ids[row, : lengths[row]] = torch.tensor(part.input_ids)
+        attention[row, : lengths[row]] = 1
     grids = [part.grid_thw for part in parts if part.grid_thw is not None]
     made = positions_of(model, ids, torch.cat(grids) if grids else None, attention)
-    return [made[:, row, : len(tokens)] for row, tokens in enumerate(whole)]
+    return [made[:, row, :length] for row, length in enumerate(lengths)]
 
 
 def _images(groups: Sequence[Sequence[Rollout]], device: torch.device) -> dict[str, torch.Tensor]:

@@ -46,7 +46,9 @@ def as_rollouts(played: Sequence[Played], encoder: ChatEncoder, *, first: int = 
         start = encoded.wrote.index(True)
         shown = len(item.conversation.user_turns[0].images)
         completion = encoded.after(start, images=shown)
-        prompt = made[-1].prompt if made and _same(item, played[place - 1]) else Prompt(encoded.before(start, images=shown))
+        prompt = (
+            made[-1].prompt if made and _same(item, played[place - 1]) else Prompt(encoded.before(start, images=shown))
+        )
         drawn = [number for reply in item.conversation.replies for number in reply.log_probs]
         made.append(Rollout(first + place, prompt, completion, _spread(drawn, completion.wrote)))
     return made

@@ -5,10 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from loupe.core.records import Episode
+from loupe.core.errors import ConfigError
+from loupe.core.records import Episode, StopReason
 from loupe.grpo.tasks import Row
 from loupe.rewards.batch import RewardBatch
 from loupe.rewards.joint import JointReward, RewardTable
+from loupe.rewards.terms import TERMS
 
 
 def score(
@@ -29,8 +31,26 @@ def score(
         for name, column in table.columns.items():
             columns[name][chosen] = column
         total[chosen] = table.total
-    paid = np.any([~np.isnan(columns[name]) for name in reward.paid], axis=0) if reward.paid else np.ones(len(rows), bool)
+    paid = (
+        np.any([~np.isnan(columns[name]) for name in reward.paid], axis=0) if reward.paid else np.ones(len(rows), bool)
+    )
     return RewardTable(columns, np.where(paid, total, np.nan))
+
+
+def check_paid(rows: Sequence[Row], reward: JointReward) -> None:
+    """Raises ConfigError for a task none of whose rollouts could earn anything, whatever they say."""
+    for task in dict.fromkeys(row.task for row in rows):
+        mine = [row for row in rows if row.task == task]
+        silent = tuple(row.completion(Episode(row.id, (), StopReason.UNUSABLE)) for row in mine)
+        batch = RewardBatch(silent, 1, mine[0].protocol.dialect)
+        # What can be scored can be ranked, and a rank is of all images at once.
+        terms = {"score" if name == "rank" else name for name in reward.paid}
+        if terms and all(np.isnan(TERMS[name](batch, reward.options)).all() for name in terms):
+            asked = ", ".join(mine[0].protocol.asks) or "nothing"
+            raise ConfigError(
+                f"the task {task!r} asks for {asked}, and no reward with a weight applies to that "
+                f"({', '.join(reward.paid)}); give one that does a weight, or ask for what they pay"
+            )
 
 
 def figures(
@@ -52,9 +72,7 @@ def figures(
     return made
 
 
-def reward_rows(
-    episodes: Sequence[Episode], rows: Sequence[Row], table: RewardTable
-) -> Iterator[Mapping[str, Any]]:
+def reward_rows(episodes: Sequence[Episode], rows: Sequence[Row], table: RewardTable) -> Iterator[Mapping[str, Any]]:
     """What each rollout said and what it earned, so that every reward can be explained."""
     for place, (episode, row) in enumerate(zip(episodes, rows, strict=True)):
         texts = [turn.text for turn in episode.turns]
@@ -67,7 +85,9 @@ def _of_episodes(episodes: Sequence[Episode], total: Any, prefix: str) -> dict[s
         f"{prefix}reward_std": _std(total),
         f"{prefix}zoom_rate": float(np.mean([episode.zoomed for episode in episodes])),
         f"{prefix}unusable": float(np.mean([not any(turn.answer.usable for turn in item.turns) for item in episodes])),
-        f"{prefix}completions/mean_length": float(np.mean([sum(turn.tokens for turn in item.turns) for item in episodes])),
+        f"{prefix}completions/mean_length": float(
+            np.mean([sum(turn.tokens for turn in item.turns) for item in episodes])
+        ),
     }
 
 

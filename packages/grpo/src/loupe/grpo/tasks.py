@@ -78,7 +78,9 @@ def load_rows(folder: Path, tasks: dict[str, TaskConfig], *, limit: int = 0) -> 
     rows: list[Row] = []
     for name, task in tasks.items():
         protocol = load_protocol(task.protocol)
-        made = _pairs(folder, samples, name, protocol) if "choice" in protocol.asks else _images(samples, name, protocol)
+        made = (
+            _pairs(folder, samples, name, protocol) if "choice" in protocol.asks else _images(samples, name, protocol)
+        )
         rows += made[:limit] if limit else made
     return rows
 
@@ -88,8 +90,8 @@ def check_rank(rows: Sequence[Row], *, images: int) -> None:
     rated = Counter(row.dataset for row in rows if "rating" in row.protocol.asks)
     if rated and (images < 2 or max(rated.values()) < 2):
         raise ConfigError(
-            f"the rank reward compares images of one data set within a step; a step has {images} images and the largest "
-            f"data set {max(rated.values())}: give more of them, or set rewards.rank=0"
+            f"the rank reward compares images of one data set within a step; a step has {images} images and the "
+            f"largest data set {max(rated.values())}: give more of them, or set rewards.rank=0"
         )
 
 
@@ -101,12 +103,15 @@ def _pairs(folder: Path, samples: Sequence[Sample], name: str, protocol: Protoco
     path, by_id = folder / "pairs-train.jsonl", {sample.id: sample for sample in samples}
     if not path.is_file():
         raise ConfigError(
-            f"the task {name!r} compares images and {folder} has no pairs; make them with `loupe data pairs data={folder}`"
+            f"the task {name!r} compares images and {folder} has no pairs; make them with "
+            f"`loupe data pairs data={folder}`"
         )
     rows: list[Row] = []
     for line, pair in enumerate(read_jsonl(path), 1):
-        ids, choice = (pair.get("image_a"), pair.get("image_b")), pair.get("choice")
+        ids, choice = [str(pair.get(key)) for key in ("image_a", "image_b")], pair.get("choice")
         if choice not in CHOICES or any(item not in by_id for item in ids):
-            raise DataError(f"{path}, line {line}: got {pair}; wanted two training images and one of {', '.join(CHOICES)}")
-        rows.append(Row(name, protocol, (by_id[ids[0]], by_id[ids[1]]), choice))
+            raise DataError(
+                f"{path}, line {line}: got {pair}; wanted two training images and one of {', '.join(CHOICES)}"
+            )
+        rows.append(Row(name, protocol, tuple(by_id[item] for item in ids), choice))
     return rows

@@ -1,5 +1,8 @@
 """The GRPO stage: an SFT folder in, a GRPO folder out."""
 
+import math
+from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -9,18 +12,24 @@ from trl.trainer.grpo_config import GRPOConfig
 
 from loupe.core.errors import ConfigError
 from loupe.core.model.loading import load_model, save_model
-from loupe.core.model.local_policy import LocalPolicy
+from loupe.core.model.local_policy import LocalPolicy, decoding_for
 from loupe.core.model.resume import last_checkpoint
+from loupe.core.model.sampling import GREEDY
 from loupe.core.model.trainer_log import Progress, RunLogCallback, quiet_libraries, train_quietly
-from loupe.core.protocol import load_protocol
-from loupe.core.runs import open_run
+from loupe.core.protocol import Protocol, load_protocol
+from loupe.core.runs import RunFolder, open_run
 from loupe.data.store import load_samples
 from loupe.grpo.config import GrpoConfig
+from loupe.grpo.disk import room_for
 from loupe.grpo.objective import loss_config
+from loupe.grpo.scoring import check_paid
 from loupe.grpo.tasks import Row, check_rank, load_rows
 from loupe.grpo.trainer import Work, ZoomGRPOTrainer, reward_names
+from loupe.grpo.vllm_policy import check_vllm, vllm_arguments
+from loupe.rewards.joint import JointReward
 from loupe.rewards.terms import TERMS
 from loupe.zoom.inputs import loop_inputs
+from loupe.zoom.loop import LoopInput
 from loupe.zoom.probe import episode_probe
 
 _DEFAULTS: dict[str, Any] = {
@@ -47,9 +56,8 @@ _FIXED: dict[str, Any] = {
     "remove_unused_columns": False,
     "log_completions": False,
     "mask_truncated_completions": False,
-    "use_vllm": False,
 }
-"""What the hooks rely on; the second and third crash TRL 1.16 when a completion holds images."""
+"""What we rely on; the second and third crash TRL 1.16 when a completion holds images."""
 
 
 def run_grpo(config: GrpoConfig, *, progress: Progress | None = None) -> Path:
@@ -58,30 +66,43 @@ def run_grpo(config: GrpoConfig, *, progress: Progress | None = None) -> Path:
     Raises LoupeError for what a user can mend.
     """
     out, data = Path(config.out), Path(config.data)
-    protocol = load_protocol(next(iter(config.mix.values())).protocol)
     with quiet_libraries():
         arguments = trainer_arguments(config, out)
     rows = _enough_rows(config, arguments)
     set_seed(config.seed)
     model, processor = load_model(config.model, train=True)
-    run = open_run(out, config, data=[data / "manifest.json"], start=config.model.path, resume=config.resume)
-    watched = loop_inputs(data, load_samples(data, "val")[: config.probe_images])
+    if arguments.use_vllm:
+        _let_vllm_sample(arguments, model, processor, rows)
+    run = _run_folder(config, arguments)
+    images, protocol = watched(config)
     probe = episode_probe(
-        watched, protocol, lambda trained: LocalPolicy(trained, processor, max_new_tokens=protocol.max_new_tokens)
+        images, protocol, lambda trained: LocalPolicy(trained, processor, max_new_tokens=protocol.max_new_tokens)
     )
     trainer = ZoomGRPOTrainer(
         model=model,
         args=arguments,
         processing_class=processor,
         reward_funcs=reward_names(),
-        train_dataset=_numbered(len(rows)),
+        train_dataset=numbered(len(rows)),
         callbacks=[RunLogCallback(run, probe, probe_every=config.probe_every, progress=progress)],
         work=Work(rows, data, config, run),
     )
-    train_quietly(trainer, checkpoint=last_checkpoint(out / "checkpoints") if config.resume else None)
+    with room_for(out):
+        train_quietly(trainer, checkpoint=last_checkpoint(out / "checkpoints") if config.resume else None)
     if trainer.is_world_process_zero():
-        save_model(trainer.accelerator.unwrap_model(trainer.model), processor, out / "model")
+        with room_for(out / "model"):
+            save_model(trainer.accelerator.unwrap_model(trainer.model), processor, out / "model")
     return out / "model"
+
+
+def watched(config: GrpoConfig) -> tuple[list[LoopInput], Protocol]:
+    """Images whose episodes are kept over time, and the protocol of the first task that is asked of one image; no
+    images where every task compares two. Raises MissingFileError, ConfigError."""
+    data, protocols = Path(config.data), [load_protocol(task.protocol) for task in config.mix.values()]
+    single = next((protocol for protocol in protocols if "choice" not in protocol.asks), None)
+    if single is None or not config.probe_images:
+        return [], single or protocols[0]
+    return loop_inputs(data, load_samples(data, "val")[: config.probe_images]), single
 
 
 def trainer_arguments(config: GrpoConfig, out: Path) -> GRPOConfig:
@@ -103,7 +124,25 @@ def trainer_arguments(config: GrpoConfig, out: Path) -> GRPOConfig:
         )
     loss_config(config, arguments)
     _check_saving(arguments)
+    if arguments.use_vllm:
+        check_vllm(quantise=config.model.quantise, installed=find_spec("vllm") is not None)
     return arguments
+
+
+def _run_folder(config: GrpoConfig, arguments: Any) -> RunFolder:
+    """The run folder, made by the first process alone: to the others a half-made one would look like another run."""
+    out, manifest = Path(config.out), Path(config.data) / "manifest.json"
+    with arguments.main_process_first(local=False):
+        if arguments.process_index > 0:
+            return RunFolder(out)
+        return open_run(out, config, data=[manifest], start=config.model.path, resume=config.resume)
+
+
+def _let_vllm_sample(arguments: Any, model: Any, processor: Any, rows: Sequence[Row]) -> None:
+    longest = max(row.protocol.max_new_tokens for row in rows)
+    local = decoding_for(processor, max_new_tokens=longest, sampling=GREEDY, model=model)
+    for name, value in vllm_arguments(suppressed=local.suppress_ids, max_new_tokens=longest).items():
+        setattr(arguments, name, value)
 
 
 def _sampling(config: GrpoConfig) -> dict[str, Any]:
@@ -118,12 +157,14 @@ def _check_saving(arguments: Any) -> None:
     """Raises ConfigError where a checkpoint would fall between the updates of one generation: the rollouts are not in
     it, so a run that goes on from there would not be the run that was never stopped."""
     every = arguments.steps_per_generation * arguments.num_iterations
-    updates = max(1, every // arguments.gradient_accumulation_steps)
-    if arguments.save_strategy == "steps" and arguments.save_steps % updates:
-        near = max(updates, round(arguments.save_steps / updates) * updates)
+    updates = every // math.gcd(every, arguments.gradient_accumulation_steps)
+    share = arguments.save_steps < 1
+    wanted = math.ceil(arguments.save_steps * arguments.max_steps) if share else arguments.save_steps
+    if arguments.save_strategy == "steps" and wanted % updates:
+        near = max(updates, round(wanted / updates) * updates)
         raise ConfigError(
             f"trainer.save_steps={arguments.save_steps} falls between the {updates} updates of a generation; set a "
-            f"multiple of {updates}, for example {near:g}"
+            f"multiple of {updates}, for example {near}"
         )
 
 
@@ -136,12 +177,13 @@ def _enough_rows(config: GrpoConfig, arguments: Any) -> list[Row]:
             f"{config.data} has {len(rows)} training images and one generation batch takes {images}; give more "
             "images, or set a smaller trainer.per_device_train_batch_size"
         )
+    check_paid(rows, JointReward(config.rewards, config.reward_options))
     if config.rewards.rank > 0:
         check_rank(rows, images=images)
     return rows
 
 
-def _numbered(count: int) -> datasets.Dataset:
+def numbered(count: int) -> datasets.Dataset:
     """Rows that name what is drawn; the prompt is a stand-in, the loop builds the real one."""
     prompt = [{"role": "user", "content": "image"}]
     return datasets.Dataset.from_dict({"prompt": [prompt] * count, "index": list(range(count))})

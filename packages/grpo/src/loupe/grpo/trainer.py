@@ -31,6 +31,7 @@ from loupe.core.records import Episode
 from loupe.core.runs import RunFolder
 from loupe.grpo.advantage import group_advantages, live_groups
 from loupe.grpo.config import GrpoConfig
+from loupe.grpo.disk import room_for
 from loupe.grpo.loss import LossInputs, policy_loss
 from loupe.grpo.micro_batch import MicroBatch, drawn_log_probs, in_groups, own_tokens
 from loupe.grpo.objective import is_on_policy, loss_config, needs_reference, normaliser
@@ -41,10 +42,11 @@ from loupe.grpo.scoring import figures, reward_rows
 from loupe.grpo.scoring import score as score_episodes
 from loupe.grpo.stopwatch import Stopwatch
 from loupe.grpo.tasks import Row
+from loupe.grpo.vllm_policy import VllmPolicy
 from loupe.grpo.window import select
 from loupe.rewards.joint import JointReward, RewardTable
 from loupe.rewards.terms import TERMS
-from loupe.zoom.loop import LoopInput, Played, play
+from loupe.zoom.loop import Played, play
 
 SAMPLER_STATE = "sampler.json"
 """The sampler's state in a checkpoint."""
@@ -61,7 +63,7 @@ class Work:
 
 
 def reward_names() -> list[Any]:
-    """Stand-ins for TRL's list of reward functions, which it wants to have; rewards are computed from whole episodes."""
+    """Stand-ins for the reward functions that TRL wants to have; rewards are computed from whole episodes."""
 
     def named(name: str) -> Any:
         def reward(**_: Any) -> list[float]:
@@ -88,9 +90,10 @@ class ZoomGRPOTrainer(Resuming, GRPOTrainer):
         with _asking_for_a_reference(args, needed=needs_reference(self.loss_config)):
             super().__init__(args=args, **kwargs)
         self.beta = args.beta
-        if self.ref_model is not None:
-            speed_up_vision(self.ref_model)
-            use_grouped_attention(self.ref_model)
+        reference: Any = self.ref_model
+        if reference is not None:
+            speed_up_vision(reference)
+            use_grouped_attention(reference)
         self.encoder = ChatEncoder(self.processing_class)
         self.reward = JointReward(work.config.rewards, work.config.reward_options)
         self.stopwatch = Stopwatch(self.accelerator.device)
@@ -102,6 +105,10 @@ class ZoomGRPOTrainer(Resuming, GRPOTrainer):
 
     def _get_train_sampler(self, dataset: Any = None) -> ProgressiveSampler:
         return self.sampler
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        with room_for(Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"):
+            super()._save_checkpoint(model, trial)
 
     def _save_rng_state(self, output_dir: str) -> None:
         super()._save_rng_state(output_dir)
@@ -139,7 +146,7 @@ class ZoomGRPOTrainer(Resuming, GRPOTrainer):
 
     @property
     def _chooses_ahead(self) -> bool:
-        """Whether coverage has to look at micro-batches whose turn has not come; one that is alone waits for its own."""
+        """Whether coverage has to look at micro-batches whose turn has not come; a single one waits for its own."""
         return self.loss_config.coverage.scope == "optimizer_batch" and self.args.gradient_accumulation_steps > 1
 
     @property
@@ -176,7 +183,8 @@ class ZoomGRPOTrainer(Resuming, GRPOTrainer):
         generator = torch.Generator().manual_seed(self.args.seed * 1_000_003 + self._chunk)
         order = in_groups(batch.rollouts, generator=generator)
         size = len(order) // self.args.steps_per_generation
-        self._tokens = self.accelerator.reduce(batch.mask.sum().float(), reduction="sum")
+        tokens: Any = self.accelerator.reduce(batch.mask.sum().float(), reduction="sum")
+        self._tokens = tokens
         return [batch.take(order[start : start + size]) for start in range(0, len(order), size)]
 
     def _play(self, indices: Sequence[int]) -> list[Played]:
@@ -187,15 +195,28 @@ class ZoomGRPOTrainer(Resuming, GRPOTrainer):
             replace(opened[index], key=f"{opened[index].sample_id}#{self._chunk}.{first + place}")
             for place, index in enumerate(indices)
         ]
-        return play(self._policy(), inputs, self.work.rows[0].protocol, seed=self.args.seed)
+        policy = self._policy()
+        played = play(policy, inputs, self.work.rows[0].protocol, seed=self.args.seed)
+        if isinstance(policy, VllmPolicy):
+            policy.join_the_others()
+        return played
 
     def _policy(self) -> Policy:
+        if self.use_vllm:
+            if self.state.global_step != self._last_loaded_step:
+                self.vllm_generation.sync_weights()
+                self._last_loaded_step = self.state.global_step
+            served = self.args.vllm_mode == "server" or self.args.vllm_tensor_parallel_size > 1
+            return VllmPolicy(
+                self.vllm_generation, self.encoder, colocated=self.args.vllm_mode == "colocate", shared=served
+            )
         return LocalPolicy(
             self.accelerator.unwrap_model(self.model),
             self.processing_class,
             max_new_tokens=self._longest_turn,
             sampling=self.work.config.sampling,
             batch_size=self.args.per_device_train_batch_size * self.args.steps_per_generation,
+            encoder=self.encoder,
         )
 
     def _reward(self, played: Sequence[Played], indices: Sequence[int]) -> RewardTable:
@@ -205,9 +226,7 @@ class ZoomGRPOTrainer(Resuming, GRPOTrainer):
         episodes, rows = [episode for episode, _ in pairs], [self.work.rows[index] for _, index in pairs]
         table = score_episodes(episodes, rows, self.reward, num_generations=self.num_generations)
         self.sampler.learn(self._chunk, table.total.reshape(-1, self.num_generations))
-        self._note(
-            figures(episodes, rows, table, num_generations=self.num_generations) | self.sampler.metrics()
-        )
+        self._note(figures(episodes, rows, table, num_generations=self.num_generations) | self.sampler.metrics())
         if self.accelerator.is_main_process:
             self.work.run.append_rewards(self.state.global_step + 1, reward_rows(episodes, rows, table))
             self.work.run.append_draw(self.state.global_step + 1, self.sampler.draw_row(self._chunk))
@@ -277,10 +296,10 @@ class ZoomGRPOTrainer(Resuming, GRPOTrainer):
 
     def _chosen(self, batches: Sequence[MicroBatch], log_probs: Sequence[torch.Tensor]) -> list[MicroBatch]:
         alone = self.loss_config.coverage.scope == "microbatch"
-        seed = (self.args.seed, self._step, self.accelerator.process_index if alone else 0)
-        return select(
-            batches, log_probs, self.loss_config, seed=seed, accelerator=None if alone else self.accelerator
-        )
+        # A whole update is the same however it is cut, so its draw may not hang on the number of steps.
+        place = (self._step, self.accelerator.process_index) if alone else (self.state.global_step,)
+        seed = (self.args.seed, *place)
+        return select(batches, log_probs, self.loss_config, seed=seed, accelerator=None if alone else self.accelerator)
 
     def _compute_loss(self, model: Any, inputs: MicroBatch) -> torch.Tensor:
         rows = inputs.forward_rows(dead=self.loss_config.beta > 0)
@@ -331,7 +350,7 @@ class ZoomGRPOTrainer(Resuming, GRPOTrainer):
     def _note_everywhere(self, metrics: Mapping[str, torch.Tensor]) -> None:
         """The mean over processes of figures that each has of its own rollouts; numbers of tokens are summed."""
         names = sorted(metrics)
-        gathered = self.accelerator.gather(torch.stack([metrics[name].float() for name in names])[None])
+        gathered: Any = self.accelerator.gather(torch.stack([metrics[name].float() for name in names])[None])
         for name, values in zip(names, gathered.T, strict=True):
             counts = name == "coverage/tokens"
             self._note({name: (values.sum() if counts else values.mean()).item()})

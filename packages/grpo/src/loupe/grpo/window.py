@@ -16,7 +16,6 @@ from loupe.grpo.coverage import CoverageConfig, covariance, select_tokens
 from loupe.grpo.loss import LossConfig, clipped
 from loupe.grpo.micro_batch import MicroBatch
 
-
 _STEP = 1e-4
 """Nats that log-probabilities are rounded to: the same rollout in another batch differs by a hundredth of that, and on
 nearly certain tokens such a difference would decide."""
@@ -60,7 +59,9 @@ def select(
 class _Table:
     """What the selection is made from, all rows one after the other; the last four are (rows, C)."""
 
-    def __init__(self, numbers: torch.Tensor, advantages: torch.Tensor, alive: torch.Tensor, *tokens: torch.Tensor) -> None:
+    def __init__(
+        self, numbers: torch.Tensor, advantages: torch.Tensor, alive: torch.Tensor, *tokens: torch.Tensor
+    ) -> None:
         self.numbers, self.advantages, self.alive = numbers, advantages, alive
         self.mask, self.log_probs, self.old = tokens
 

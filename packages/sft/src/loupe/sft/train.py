@@ -18,6 +18,7 @@ from loupe.core.model.encode import ChatEncoder
 from loupe.core.model.loading import load_model, save_model
 from loupe.core.model.local_policy import LocalPolicy
 from loupe.core.model.resume import Resuming, last_checkpoint
+from loupe.core.model.sampling import Sampling
 from loupe.core.model.trainer_log import Progress, RunLogCallback, quiet_libraries, train_quietly
 from loupe.core.protocol import load_protocol
 from loupe.core.runs import open_run
@@ -70,8 +71,8 @@ def run_sft(config: SftConfig, *, progress: Progress | None = None, playing: Pro
     model, processor = load_model(config.model, train=True)
     run = open_run(out, config, data=[data / "manifest.json"], start=config.model.path, resume=config.resume)
     if config.own_words:
-        limits: dict[str, Any] = {"max_new_tokens": protocol.max_new_tokens, "sampling": Sampling(temperature=config.own_temperature)}
-        player = partial(LocalPolicy, model, processor, **limits)
+        drawn = Sampling(temperature=config.own_temperature)
+        player = partial(LocalPolicy, model, processor, max_new_tokens=protocol.max_new_tokens, sampling=drawn)
         examples = with_own_words(examples, own_words(config, player, protocol, progress=playing))
     watched = loop_inputs(data, load_samples(data, "val")[: config.probe_images])
     probe = episode_probe(

@@ -36,7 +36,8 @@ class LoopInput:
     """One image to judge once. `key` is unique in a call and names the attempt, for example "id#sample".
 
     `image` is RGB. `truth` is the damaged region, None where it is unknown or there is none; only Look.TRUTH reads it.
-    `others` are shown behind the image and never cropped, as for a comparison; `protocol` takes the place of the call's.
+    `others` are shown behind the image and never cropped, as for a comparison; `protocol` takes the place of the
+    call's.
     """
 
     key: str
@@ -103,7 +104,7 @@ def play(
 
 
 def _check(images: Sequence[LoopInput], protocol: Protocol) -> None:
-    for asked in {id(asked): asked for asked in (protocol, *(source.protocol or protocol for source in images))}.values():
+    for asked in (protocol, *(source.protocol for source in images if source.protocol is not None)):
         if asked.max_rounds < 1:
             raise ConfigError(f"protocol {asked.name!r}: got max_rounds {asked.max_rounds}; wanted at least 1")
     keys = [source.key for source in images]

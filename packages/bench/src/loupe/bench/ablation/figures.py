@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from loupe.bench.ablation.by_rating import balanced_error
 from loupe.bench.ablation.judged import Judged
 from loupe.bench.correlate import UNDEFINED, Floats, Interval, Weighted, draws, interval_of, weighted_statistic
 
@@ -32,10 +33,11 @@ IMAGE_METRICS = (
     Metric("plcc", "PLCC", 1),
     Metric("class_accuracy", "class", 1),
     Metric("severity_accuracy", "class + level", 1),
+    Metric("balanced_error", "balanced error", -1),
     Metric("zoom_rate", "zooms", 0),
     Metric("unusable", "unusable", -1),
 )
-"""Figures over images, shares in 0..1."""
+"""Figures over images: agreement in -1..1, errors in ratings, the others shares in 0..1."""
 RUN_METRICS = (Metric("entropy", "entropy", 0), Metric("seconds", "training, s", 0, places=0))
 """Figures of a training: nats per token at its end, and seconds. Images have no bearing on them."""
 METRICS = (*IMAGE_METRICS, *RUN_METRICS)
@@ -43,6 +45,7 @@ METRICS = (*IMAGE_METRICS, *RUN_METRICS)
 _OF_IMAGES: dict[str, Callable[[Judged], Weighted]] = {
     "srcc": lambda run: weighted_statistic("srcc", run.rating, run.mos),
     "plcc": lambda run: weighted_statistic("plcc", run.rating, run.mos),
+    "balanced_error": balanced_error,
     "class_accuracy": lambda run: _mean(run.class_right),
     "severity_accuracy": lambda run: _mean(run.severity_right),
     "zoom_rate": lambda run: _mean(run.zoomed),

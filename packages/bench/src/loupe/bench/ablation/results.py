@@ -6,8 +6,12 @@ leaves its seed out of its row's means and differences.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from loupe.bench.ablation.by_rating import errors_by_rating, histogram
 from loupe.bench.ablation.cell_run import LOG
 from loupe.bench.ablation.config import AblateConfig
 from loupe.bench.ablation.figures import METRICS, Drawn, difference, drawn, figure, shown
@@ -20,7 +24,9 @@ from loupe.bench.ablation.judged import (
 )
 from loupe.bench.ablation.learning import row_curves
 from loupe.bench.ablation.plan import START, Cell
+from loupe.bench.ablation.probes import probe_rows
 from loupe.bench.ablation.state import DONE, CellState, read_state
+from loupe.data.store import load_samples
 
 Runs = Mapping[int | None, Drawn]
 """The drawn figures of a row by seed; the start model's are under None."""
@@ -33,7 +39,11 @@ def results(config: AblateConfig, cells: Sequence[Cell]) -> dict[str, Any]:
     done = [cell for cell in cells if (state := states[cell.name]) is not None and state.status == DONE]
     images = {cell.name: read_judged(cell.evaluation) for cell in done}
     check_same_images(images)
-    logs = {cell.name: read_metrics(cell.training) for cell in done if cell.seed is not None}
+    logs = {
+        cell.name: [*read_metrics(cell.training), *probe_rows(cell.training, Path(config.data))]
+        for cell in done
+        if cell.seed is not None
+    }
     runs: dict[str, dict[int | None, Drawn]] = {cell.row: {} for cell in cells}
     for cell in done:
         rows = logs.get(cell.name, [])
@@ -59,6 +69,8 @@ def results(config: AblateConfig, cells: Sequence[Cell]) -> dict[str, Any]:
         ],
         "failures": [_failure(cell, states[cell.name]) for cell in cells if cell not in done],
         "curves": row_curves({name: rows for name, rows in by_row.items() if rows}),
+        "errors": errors_by_rating({name: [images[cell.name] for cell in done if cell.row == name] for name in runs}),
+        "trained_on": histogram(np.array([sample.rating for sample in load_samples(Path(config.data), "train")])),
         "config": asdict(config),
     }
 

@@ -70,7 +70,8 @@ def notes(data: Data) -> list[str]:
     lines = [
         f"Means over seeds on {numbers.count(data['images'])} images. 95 % percentile intervals of {draws} draws, each "
         f"of seeds and of the {numbers.count(data['groups'])} reference images, the same for all rows.",
-        "Unusable answers are rated mid-scale and count as wrong. Class + level wants both right.",
+        "Unusable answers are rated mid-scale and count as wrong. Class + level wants both right. The balanced error "
+        "is the mean over half points of the scale of the mean absolute error there: rare ratings count like the rest.",
         "A row is called better or worse only where the interval of its paired difference leaves out zero. Each "
         "interval stands for itself: of twenty that compare equals, one is expected to leave out zero.",
     ]

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from loupe.bench.ablation.config import AblateConfig
-from loupe.bench.ablation.plots import curves, forest
+from loupe.bench.ablation.plots import by_rating, curves, forest
 from loupe.bench.ablation.table import difference_table, figure_table, markdown, notes, raw_csv
 from loupe.bench.pages import render_page
 from loupe.bench.plots import svg, svg_uri
@@ -35,6 +35,9 @@ def write_results(results: Mapping[str, Any], config: AblateConfig, out: Path) -
         notes=notes(data),
         forest=svg_uri(picture),
         curves=svg_uri(curves(data["curves"], rows=trained)) if any(data["curves"].values()) else None,
+        errors=svg_uri(by_rating(data["errors"], data["trained_on"], rows=[row["name"] for row in data["rows"]]))
+        if data["errors"]
+        else None,
         failures=data["failures"],
         clock=numbers.seconds(data["seconds"]),
         reference=data["reference"],

@@ -1,4 +1,4 @@
-"""Sampling from a vision-language model: many samples of many prompts at once, and what each prompt costs, it costs once.
+"""Sampling from a vision-language model: many samples of many prompts at once, and each prompt is computed once.
 
 `generate` of transformers computes prompt and image anew for every sample and again for every turn, and spends most of
 its time on bookkeeping when the model is small. Here a prompt is prefilled once for all its samples, a crop turn goes

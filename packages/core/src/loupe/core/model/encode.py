@@ -6,9 +6,9 @@ and the mask of what the agent itself wrote is known by construction.
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from PIL import Image
@@ -20,6 +20,11 @@ _REPLY = "\N{SYMBOL FOR UNIT SEPARATOR}reply\N{SYMBOL FOR UNIT SEPARATOR}"
 _IMAGE = "<|image_pad|>"
 _REMEMBERED = 2**28
 """Bytes of patches that an encoder remembers."""
+_TEXTS = 1024
+"""Pieces of text that it remembers before it begins anew."""
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,9 @@ class ChatEncoder:
         self.image_token_id: int = self.tokenizer.convert_tokens_to_ids(_IMAGE)
         self.end_id: int = self.tokenizer.convert_tokens_to_ids("<|im_end|>")
         self._processed: OrderedDict[int, _Processed] = OrderedDict()
+        # The samples of a group say different things between the same words.
+        self._ids_of: dict[str, list[int]] = {}
+        self._texts: dict[tuple[Any, ...], str] = {}
 
     def reply_ids(self, text: str) -> tuple[int, ...]:
         """Ids of a reply that somebody wrote down, with the end token."""
@@ -129,7 +137,8 @@ class ChatEncoder:
         """Ids of a piece of the template, with each image place as long as the next of `pads` says; takes them out."""
         for _ in range(piece.count(_IMAGE)):
             piece = piece.replace(_IMAGE, "\0" * pads.pop(0), 1)
-        return self.tokenizer(piece.replace("\0", _IMAGE), add_special_tokens=False).input_ids
+        text = piece.replace("\0", _IMAGE)
+        return _known(self._ids_of, text, lambda: self.tokenizer(text, add_special_tokens=False).input_ids)
 
     def _images(self, images: list[Any]) -> tuple[torch.Tensor | None, torch.Tensor | None, list[int]]:
         if not images:
@@ -151,22 +160,36 @@ class ChatEncoder:
 
     def _pieces(self, conversation: Conversation) -> list[str]:
         """The chat template's text before, between and after the replies."""
-        messages: list[dict[str, Any]] = []
-        if conversation.system:
-            messages.append({"role": "system", "content": [{"type": "text", "text": conversation.system}]})
-        for number, turn in enumerate(conversation.user_turns):
-            content = [*({"type": "image"} for _ in turn.images), {"type": "text", "text": turn.text}]
-            messages.append({"role": "user", "content": content})
-            if number < len(conversation.replies):
-                messages.append({"role": "assistant", "content": [{"type": "text", "text": _REPLY}]})
-        waiting = len(conversation.user_turns) > len(conversation.replies)
-        template = self.processor.chat_template or self.tokenizer.chat_template
-        text = self.tokenizer.apply_chat_template(
-            messages, chat_template=template, tokenize=False, add_generation_prompt=waiting
-        )
+        turns = tuple((len(turn.images), turn.text) for turn in conversation.user_turns)
+        key = (conversation.system, turns, len(conversation.replies))
+        text = _known(self._texts, key, lambda: self._laid_out(*key))
         pieces = text.split(_REPLY)
         if len(pieces) != len(conversation.replies) + 1:
             raise ModelError(
                 "the chat template drops or repeats assistant messages; wanted one that shows each as it is"
             )
         return pieces
+
+    def _laid_out(self, system: str, turns: tuple[tuple[int, str], ...], replies: int) -> str:
+        """The template's text of user turns (images, words) and so many replies, for which a sign stands."""
+        messages: list[dict[str, Any]] = []
+        if system:
+            messages.append({"role": "system", "content": [{"type": "text", "text": system}]})
+        for number, (images, words) in enumerate(turns):
+            content = [*({"type": "image"} for _ in range(images)), {"type": "text", "text": words}]
+            messages.append({"role": "user", "content": content})
+            if number < replies:
+                messages.append({"role": "assistant", "content": [{"type": "text", "text": _REPLY}]})
+        template = self.processor.chat_template or self.tokenizer.chat_template
+        return self.tokenizer.apply_chat_template(
+            messages, chat_template=template, tokenize=False, add_generation_prompt=len(turns) > replies
+        )
+
+
+def _known(memory: dict[K, V], key: K, make: Callable[[], V]) -> V:
+    """What is remembered under a key, made where it is not."""
+    if key not in memory:
+        if len(memory) >= _TEXTS:
+            memory.clear()
+        memory[key] = make()
+    return memory[key]

@@ -7,6 +7,8 @@ stay the library's. Without `segments`, as in sampling and on the plain path, it
 values that are never copied once a query head on a CPU. Ours.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +17,8 @@ from torch.nn import functional as F
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
+
+from loupe.core.model.packed import attention_of, set_attention, takes_packed
 
 NAME = "grouped_sdpa"
 
@@ -36,7 +40,7 @@ class Segments:
 
     @classmethod
     def of(cls, prompts: list[int], continuations: list[list[int]], *, device: torch.device) -> "Segments":
-        """Segments of groups: the length of each prompt, and of each of its continuations. Groups may differ in both."""
+        """Segments of groups: the length of each prompt, and of each of its continuations; groups may differ."""
         prompt, count = max(prompts), max(map(len, continuations))
         longest = max(max(lengths) for lengths in continuations)
         width = max(map(sum, continuations))
@@ -53,9 +57,7 @@ class Segments:
                 start += length
         padded = min(prompts) < prompt
         seen = torch.arange(prompt) >= prompt - torch.tensor(prompts)[:, None]
-        return cls(
-            prompt, columns.to(device), real.to(device), places.to(device), seen.to(device) if padded else None
-        )
+        return cls(prompt, columns.to(device), real.to(device), places.to(device), seen.to(device) if padded else None)
 
 
 def grouped_attention(
@@ -87,10 +89,21 @@ def grouped_attention(
 
 
 def use_grouped_attention(model: Any) -> None:
-    """Let the language model of a loaded model attend by groups, where its attention is SDPA; the vision tower stays."""
-    text = model.config.get_text_config()
-    if text._attn_implementation == "sdpa":
-        text._attn_implementation = NAME
+    """Let the language model attend by groups, where its attention is SDPA; the vision tower keeps its own."""
+    if attention_of(model) == "sdpa":
+        set_attention(model, NAME)
+
+
+@contextmanager
+def masked_attention(model: Any) -> Iterator[None]:
+    """A model that takes masks of four dimensions: one that does not (flash attention) takes ours for as long."""
+    own = attention_of(model)
+    if not takes_packed(model):
+        set_attention(model, NAME)
+    try:
+        yield
+    finally:
+        set_attention(model, own)
 
 
 def _shares_heads(query: torch.Tensor, mask: torch.Tensor | None) -> bool:
@@ -108,16 +121,16 @@ class _Attention:
         if query.device.type != "cpu":
             copies = query.shape[1] // key.shape[1]
             self.key, self.value = key.repeat_interleave(copies, dim=1), value.repeat_interleave(copies, dim=1)
-        self.settings: dict[str, Any] = {"dropout_p": dropout, "scale": scaling, "enable_gqa": query.device.type == "cpu"}
+        self.settings: Any = {"dropout_p": dropout, "scale": scaling, "enable_gqa": query.device.type == "cpu"}
 
     def prompt(self, segments: Segments) -> torch.Tensor:
         """(B, heads, P, width): each token of a prompt sees those before it."""
-        parts = [part[:, :, : segments.prompt] for part in (self.query, self.key, self.value)]
+        query, key, value = (part[:, :, : segments.prompt] for part in (self.query, self.key, self.value))
         if segments.prompt_real is None:
-            return F.scaled_dot_product_attention(*parts, is_causal=True, **self.settings)
+            return F.scaled_dot_product_attention(query, key, value, is_causal=True, **self.settings)
         order = torch.arange(segments.prompt, device=self.query.device)
         mask = (order <= order[:, None]) & (segments.prompt_real[:, None] == segments.prompt_real[:, :, None])
-        return F.scaled_dot_product_attention(*parts, attn_mask=mask[:, None], **self.settings)
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=mask[:, None], **self.settings)
 
     def continuations(self, segments: Segments) -> torch.Tensor:
         """(B, heads, T − P, width): each continuation sees the prompt, and itself up to each token."""

@@ -18,7 +18,7 @@ from loupe.core.model.packed import PAD, SHARED, base_of, visible
 
 @dataclass(frozen=True)
 class Group:
-    """A parked group. keys and values: a tensor (heads, T, width) a layer; owners (T,) as in `loupe.core.model.packed`."""
+    """A parked group: keys and values (heads, T, width) of each layer, owners (T,) as in `loupe.core.model.packed`."""
 
     keys: list[torch.Tensor]
     values: list[torch.Tensor]
@@ -59,8 +59,8 @@ class Layout:
             owner += [who] * length
             column += range(start, start + length)
         ends = torch.tensor(lengths).cumsum(0) - 1
-        flat = (torch.tensor(part, device=device) for part in (group, column, owner))
-        return cls(*flat, ends.to(device))
+        flat = torch.tensor([group, column, owner], device=device)
+        return cls(flat[0], flat[1], flat[2], ends.to(device))
 
 
 class Batch:

@@ -9,6 +9,7 @@ from typing import Any
 from loupe.core.dialects.tags import END_ANSWER
 from loupe.core.model.decode import Completion, Decoding, write
 from loupe.core.model.encode import ChatEncoder
+from loupe.core.model.grouped_attention import masked_attention
 from loupe.core.model.rating_reader import RatingReader
 from loupe.core.model.sampling import GREEDY, Sampling
 from loupe.core.model.sessions import Standing, Turn, batches, images_of, read
@@ -26,10 +27,18 @@ class LocalPolicy:
     """
 
     def __init__(
-        self, model: Any, processor: Any, *, max_new_tokens: int, sampling: Sampling = GREEDY, batch_size: int = 64
+        self,
+        model: Any,
+        processor: Any,
+        *,
+        max_new_tokens: int,
+        sampling: Sampling = GREEDY,
+        batch_size: int = 64,
+        encoder: ChatEncoder | None = None,
     ) -> None:
+        """`encoder` is one of this processor that has images in its memory which will be shown."""
         self.model = model
-        self.encoder = ChatEncoder(processor)
+        self.encoder = encoder or ChatEncoder(processor)
         self.batch_size = batch_size
         self.reader = RatingReader.of(processor.tokenizer)
         self.decoding = decoding_for(processor, max_new_tokens=max_new_tokens, sampling=sampling, model=model)
@@ -47,7 +56,8 @@ class LocalPolicy:
 
     def _turn(self, index: int, conversation: Conversation) -> Turn:
         encoded, images = self.encoder.encode(conversation), images_of(conversation)
-        standing = self._standing.get(conversation.key)
+        # Taken away, for two conversations that go on from one sample would see each other's words.
+        standing = self._standing.pop(conversation.key, None)
         goes_on = standing is not None and standing.goes_on(encoded, images)
         return Turn(index, encoded, images, standing if goes_on else None)
 
@@ -106,11 +116,12 @@ def _closes(tokenizer: Any) -> Callable[[Sequence[int]], bool]:
 
 @contextmanager
 def _judging(model: Any) -> Iterator[None]:
-    """The model in evaluation mode; a trainer whose model plays goes on in its own mode, whatever happens."""
+    """The model in evaluation mode, attending by masks; a trainer goes on as it was, whatever happens."""
     training = model.training
     model.eval()
     try:
-        yield
+        with masked_attention(model):
+            yield
     finally:
         model.train(training)
 

@@ -20,14 +20,19 @@ def base_of(model: Any) -> Any:
     return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
-def _attention(model: Any) -> str:
+def attention_of(model: Any) -> str:
     """Name of the language model's attention."""
-    return base_of(model).config.get_text_config()._attn_implementation
+    return base_of(model).config.get_text_config()._attn_implementation  # noqa: SLF001  - the library has no reader
+
+
+def set_attention(model: Any, name: str) -> None:
+    """Give the language model another attention; its layers look up the name each time."""
+    base_of(model).config.get_text_config()._attn_implementation = name  # noqa: SLF001  - its setter checks what loading has checked
 
 
 def takes_packed(model: Any) -> bool:
     """True where the model's attention takes a mask of four dimensions."""
-    return _attention(model) in ("sdpa", "eager", "grouped_sdpa")
+    return attention_of(model) in ("sdpa", "eager", "grouped_sdpa")
 
 
 def visible(owners: torch.Tensor, *, queries: int, model: Any) -> torch.Tensor:
@@ -39,15 +44,13 @@ def visible(owners: torch.Tensor, *, queries: int, model: Any) -> torch.Tensor:
     own = owners[:, first:, None]
     order = torch.arange(owners.shape[1], device=owners.device)
     mask = ((owners[:, None] == own) | (owners[:, None] == SHARED)) & (order <= order[first:, None])
-    if _attention(model) == "eager":
+    if attention_of(model) == "eager":
         dtype = base_of(model).dtype
         return torch.zeros_like(mask, dtype=dtype).masked_fill(~mask, torch.finfo(dtype).min)[:, None]
     return mask[:, None]
 
 
-def positions_of(
-    model: Any, ids: torch.Tensor, grid_thw: torch.Tensor | None, attention: torch.Tensor
-) -> torch.Tensor:
+def positions_of(model: Any, ids: torch.Tensor, grid_thw: torch.Tensor | None, attention: torch.Tensor) -> torch.Tensor:
     """Rotary positions (3, B, T) of rows that begin at 0; ids and attention (B, T), grid_thw (images, 3) of all rows.
 
     A token after an image is not at its place in the sequence, because an image takes as many positions as its longer

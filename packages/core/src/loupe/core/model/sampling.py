@@ -4,6 +4,7 @@ Order as in transformers and vLLM: temperature, top-k, top-p, min-p. Draws inver
 uniform number that is handed in, so that a row depends on its own random numbers alone.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,10 +29,10 @@ class Sampling:
 
     def __post_init__(self) -> None:
         """Raises ConfigError."""
-        if not (self.temperature >= 0 and 0 < self.top_p <= 1 and self.top_k >= 0 and 0 <= self.min_p <= 1):
+        if not (0 <= self.temperature < math.inf and 0 < self.top_p <= 1 and self.top_k >= 0 and 0 <= self.min_p <= 1):
             raise ConfigError(
                 f"sampling: got temperature {self.temperature}, top_p {self.top_p}, top_k {self.top_k}, min_p "
-                f"{self.min_p}; wanted temperature and top_k of at least 0, top_p in (0, 1] and min_p in [0, 1]"
+                f"{self.min_p}; wanted a finite temperature and a top_k from 0, top_p in (0, 1] and min_p in [0, 1]"
             )
 
     @property

@@ -55,7 +55,9 @@ class Turn:
     @property
     def new(self) -> Encoded:
         """What the model has not read yet."""
-        return self.encoded if self.standing is None else self.encoded.after(len(self.standing.ids), images=len(self.standing.images))
+        if self.standing is None:
+            return self.encoded
+        return self.encoded.after(len(self.standing.ids), images=len(self.standing.images))
 
 
 def images_of(conversation: Conversation) -> tuple[Image.Image, ...]:
