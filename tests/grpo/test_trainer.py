@@ -115,7 +115,7 @@ def test_the_parts_of_a_step_are_timed_and_none_contains_another(scripted: Scrip
     parts = {name.removeprefix("seconds/"): value for name, value in logged.items() if name.startswith("seconds/")}
     assert set(parts) == {"sampling", "rewards", "old", "reference", "policy", "backward"}
     assert min(parts.values()) > 0
-    assert sum(parts.values()) == pytest.approx(logged["step_time"], rel=0.02)
+    assert sum(parts.values()) == pytest.approx(logged["step_time"], rel=0.05)
 
 
 def test_the_log_explains_the_reward_of_every_rollout(scripted: Scripted) -> None:

@@ -1,8 +1,8 @@
 """vLLM as a `Policy`, through TRL's own client or engine, for models that are too slow to sample here.
 
 Two things of TRL 1.16 are minded. Its colocated engine is handed prompts whose image places are spread out already and
-spreads the first of each again (vllm#57796, trl#6294): there each run of image tokens is folded into one. Its server mode
-gathers prompts from all processes in every call, and episodes differ in turns: every process therefore joins every call
+spreads the first of each again (vllm#57796, trl#6294): there each run of image tokens is folded into one. A server
+takes the prompts of all processes in one call, and episodes differ in turns: every process therefore joins every call
 until nobody has anything more to ask. Log-probabilities come from the trainer, for vLLM's are not the same to the digit
 that a ratio needs; the difference between the two is not corrected for.
 """
