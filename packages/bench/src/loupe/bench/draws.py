@@ -64,6 +64,8 @@ def read_draws(run: Path | str) -> Draws | None:
     try:
         first = next(row for row in rows if "edges" in row)
         edges = [float(edge) for edge in first["edges"]]
+        if not first["data"]:
+            raise ValueError("no data set in the first row")
         latest = {int(row["chunk"]): row for row in rows}
         chunks = [latest[chunk] for chunk in sorted(latest)]
         parts = [_part(chunks[start:end], bins=len(edges) - 1) for start, end in _cuts(len(chunks))]

@@ -39,13 +39,15 @@ class Conversation:
     """A growing conversation of the `append` layout: user turns and replies take turns, a user turn comes first.
 
     `key` names the conversation (image and sample number); a policy draws its random numbers from it and the seed, so a
-    reply does not depend on which other conversations share the batch.
+    reply does not depend on which other conversations share the batch. `max_new_tokens` bounds each reply, where the
+    policy's own bound is not lower.
     """
 
     key: str
     system: str
     user_turns: list[UserTurn] = field(default_factory=list[UserTurn])
     replies: list[Reply] = field(default_factory=list[Reply])
+    max_new_tokens: int | None = None
 
 
 class Policy(Protocol):

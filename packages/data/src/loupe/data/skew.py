@@ -2,7 +2,7 @@
 
 Public data sets of photographs have few very bad and few very good images (in KonIQ-10k most opinions are near 3 to 4).
 To see what re-sampling is worth there, one needs the same images with and without the crowd. Training images are kept
-by a bell curve over their ratings, a few of every rating always; validation and test stay as they are. Ours.
+by a bell curve over their ratings, at least a small share of every rating; validation and test stay as they are. Ours.
 """
 
 import math
@@ -52,12 +52,17 @@ def write_skewed(config: SkewConfig) -> Path:
     kept["train"] = skewed(kept["train"], config)
     if not kept["train"]:
         raise DataError(f"{source} has no training image near {config.centre}; choose another centre or width")
-    for sample in (sample for samples in kept.values() for sample in samples):
-        _link(inside(source, sample.image), inside(out, sample.image))
+    part = out.with_name(f".{out.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    for image in {sample.image for samples in kept.values() for sample in samples}:
+        _link(inside(source, image), inside(part, image))
     for split, samples in kept.items():
-        write_jsonl(out / f"{split}.jsonl", (sample.to_json() for sample in samples))
+        write_jsonl(part / f"{split}.jsonl", (sample.to_json() for sample in samples))
     counts = {split: {"images": len(samples)} for split, samples in kept.items()}
-    write_json(out / "manifest.json", {"config": asdict(config), "splits": counts, "made_of": manifest})
+    write_json(part / "manifest.json", {"config": asdict(config), "splits": counts, "made_of": manifest})
+    if out.is_dir():
+        out.rmdir()
+    part.rename(out)
     return out
 
 

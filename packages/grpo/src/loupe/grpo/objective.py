@@ -23,8 +23,13 @@ _MUST_BE: dict[str, Any] = {
     "entropy_coef": 0.0,
     "use_adaptive_entropy": False,
     "sync_ref_model": False,
+    "repetition_penalty": 1.0,
+    "generation_kwargs": None,
+    "shuffle_dataset": True,
+    "pad_to_multiple_of": None,
+    "deepspeed": None,
 }
-"""What our loss does not do, by the value that turns it off."""
+"""What is not done here, by the value that turns it off. Sampling in this process wants whole weights: no ZeRO."""
 
 
 def loss_config(config: GrpoConfig, arguments: Any) -> LossConfig:

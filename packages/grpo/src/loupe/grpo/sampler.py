@@ -80,17 +80,19 @@ class ProgressiveSampler(Sampler[int]):
         chunks: int,
         seed: int,
         mix: Mapping[str, float] | None = None,
-        per_dataset: int = 1,
+        per_dataset: int | Mapping[str, int] = 1,
         lag: int = 2,
     ) -> None:
         self.config, self.seed, self.lag = config, seed, lag
         self.images_per_chunk, self.generations = images_per_chunk, generations
-        self.passes, self.chunks, self.per_dataset = passes, chunks, per_dataset
+        self.passes, self.chunks = passes, chunks
         ratings, tasks = _checked(rows)
         self.names, self._stratum = _strata(rows.datasets, tasks)
         self._rarity = rarity(ratings, self._stratum, bins=config.bins)
         self._bin = rating_bins(ratings, bins=config.bins)
         shares = task_shares(np.unique(tasks).tolist(), mix)
+        by_task = dict.fromkeys(shares, per_dataset) if isinstance(per_dataset, int) else per_dataset
+        self._least = [by_task.get(task, 1) for task in shares]
         self._members = [self._datasets_of(tasks == task) for task in shares]
         self._quotas = task_quotas(np.array(list(shares.values())), size=images_per_chunk, chunks=chunks)
         self._check(list(shares))
@@ -206,8 +208,8 @@ class ProgressiveSampler(Sampler[int]):
     def _draw(self, chunk: int) -> Integers:
         weights, rng = self.weights(chunk), np.random.default_rng([self.seed, chunk])
         parts = [
-            draw_images(members, weights, count=int(count), least=self.per_dataset, rng=rng)
-            for members, count in zip(self._members, self._quotas[chunk], strict=True)
+            draw_images(members, weights, count=int(count), least=least, rng=rng)
+            for members, count, least in zip(self._members, self._quotas[chunk], self._least, strict=True)
         ]
         # Processes play consecutive parts of a chunk, and each should get some of every task.
         return rng.permutation(np.concatenate(parts))
@@ -232,8 +234,7 @@ class ProgressiveSampler(Sampler[int]):
 
     def _check(self, tasks: Sequence[str]) -> None:
         """Raises ConfigError where the rows of a task cannot fill its places in every chunk."""
-        least = self.per_dataset
-        for task, members, quotas in zip(tasks, self._members, self._quotas.T, strict=True):
+        for task, members, quotas, least in zip(tasks, self._members, self._quotas.T, self._least, strict=True):
             sizes = np.array([len(images) for images in members])
             for places in np.unique(quotas[quotas > 0]).tolist():
                 got = f"a chunk has {places} places for the task {task!r}, which has {sizes.sum()} images"

@@ -18,11 +18,11 @@ class Stopwatch:
     @contextmanager
     def time(self, part: str) -> Iterator[None]:
         """Charge what happens inside to `part`."""
-        started = self._now()
+        started = self.now()
         try:
             yield
         finally:
-            self._seconds[part] += self._now() - started
+            self._seconds[part] += self.now() - started
 
     def lap(self) -> dict[str, float]:
         """Seconds of each part since the last lap."""
@@ -30,7 +30,8 @@ class Stopwatch:
         self._seconds.clear()
         return seconds
 
-    def _now(self) -> float:
+    def now(self) -> float:
+        """Seconds of a clock that never goes back, once all that was asked of the device is done."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         return time.perf_counter()

@@ -108,10 +108,18 @@ def watched(config: GrpoConfig) -> tuple[list[LoopInput], Protocol]:
 def trainer_arguments(config: GrpoConfig, out: Path) -> GRPOConfig:
     """TRL's arguments: ours, then the user's. Raises ConfigError for what TRL refuses and for what could never act."""
     weights = [getattr(config.rewards, name) for name in TERMS]
-    ours = {"output_dir": str(out / "checkpoints"), "seed": config.seed, **_sampling(config)}
+    protocols = [load_protocol(task.protocol) for task in config.mix.values()]
+    longest = max(protocol.max_new_tokens * protocol.max_rounds for protocol in protocols)
+    ours = {
+        "output_dir": str(out / "checkpoints"),
+        "seed": config.seed,
+        "max_completion_length": longest,
+        **_sampling(config),
+    }
     if clash := sorted(set(config.trainer) & {*_FIXED, *ours, "reward_weights"}):
         raise ConfigError(
-            f"trainer.{clash[0]} is set by this stage; use `out`, `seed`, `sampling` and `rewards`, or leave it"
+            f"trainer.{clash[0]} is set by this stage; use `out`, `seed`, `sampling`, `rewards` and the protocol, or "
+            "leave it"
         )
     merged = {**_DEFAULTS, **config.trainer, **_FIXED, **ours}
     try:
@@ -160,6 +168,11 @@ def _check_saving(arguments: Any) -> None:
     updates = every // math.gcd(every, arguments.gradient_accumulation_steps)
     share = arguments.save_steps < 1
     wanted = math.ceil(arguments.save_steps * arguments.max_steps) if share else arguments.save_steps
+    if arguments.save_strategy == "steps" and arguments.max_steps % updates:
+        raise ConfigError(
+            f"trainer.max_steps={arguments.max_steps} ends between the {updates} updates of a generation, and so would "
+            f"the last checkpoint; set a multiple of {updates}, such as {-(-arguments.max_steps // updates) * updates}"
+        )
     if arguments.save_strategy == "steps" and wanted % updates:
         near = max(updates, round(wanted / updates) * updates)
         raise ConfigError(

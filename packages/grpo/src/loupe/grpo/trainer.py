@@ -6,7 +6,7 @@ and what it descends on (`loss`). `_prepare_inputs`, `_compute_loss` and `_get_t
 interface, which is why its version is pinned. `docs/grpo.md` says what each setting does.
 """
 
-import time
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ from loupe.core.model.encode import ChatEncoder
 from loupe.core.model.fast_vision import speed_up_vision
 from loupe.core.model.grouped_attention import use_grouped_attention
 from loupe.core.model.local_policy import LocalPolicy
-from loupe.core.model.packed import base_of, takes_packed
+from loupe.core.model.packed import attention_of, base_of, takes_packed
 from loupe.core.model.resume import Resuming
 from loupe.core.policy import Policy
 from loupe.core.records import Episode
@@ -48,6 +48,9 @@ from loupe.rewards.joint import JointReward, RewardTable
 from loupe.rewards.terms import TERMS
 from loupe.zoom.loop import Played, play
 
+_LOG = logging.getLogger(__name__)
+_TOKENS = "coverage/tokens"
+"""A number of tokens, where the other figures of a loss are means."""
 SAMPLER_STATE = "sampler.json"
 """The sampler's state in a checkpoint."""
 
@@ -99,7 +102,10 @@ class ZoomGRPOTrainer(Resuming, GRPOTrainer):
         self.stopwatch = Stopwatch(self.accelerator.device)
         self._longest_turn = max(row.protocol.max_new_tokens for row in work.rows)
         self._tokens = torch.zeros(())
+        self._sums: dict[str, torch.Tensor] = {}
         self._shares_prompts = work.config.share_prompts and takes_packed(self.model)
+        if work.config.share_prompts and not self._shares_prompts:
+            _LOG.warning("prompts are not shared in training: %s takes no mask of groups", attention_of(self.model))
 
     # What is drawn, and how a run goes on.
 
@@ -329,17 +335,17 @@ class ZoomGRPOTrainer(Resuming, GRPOTrainer):
             ),
             self.loss_config,
         )
-        self._note_everywhere(outputs.metrics)
+        self._add_up(outputs.metrics, batch)
         return outputs.loss
 
     # Figures.
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
         """One forward and backward pass; what it took goes to the log."""
-        started = time.perf_counter()
+        started = self.stopwatch.now()
         loss = super().training_step(model, inputs, num_items_in_batch)
         parts = self.stopwatch.lap()
-        parts["backward"] = time.perf_counter() - started - sum(parts.values())
+        parts["backward"] = self.stopwatch.now() - started - sum(parts.values())
         self._note({f"seconds/{part}": seconds for part, seconds in parts.items()})
         return loss
 
@@ -347,19 +353,29 @@ class ZoomGRPOTrainer(Resuming, GRPOTrainer):
         for name, value in numbers.items():
             self._metrics["train"][name].append(value)
 
-    def _note_everywhere(self, metrics: Mapping[str, torch.Tensor]) -> None:
-        """The mean over processes of figures that each has of its own rollouts; numbers of tokens are summed."""
-        names = sorted(metrics)
-        gathered: Any = self.accelerator.gather(torch.stack([metrics[name].float() for name in names])[None])
-        for name, values in zip(names, gathered.T, strict=True):
-            counts = name == "coverage/tokens"
-            self._note({name: (values.sum() if counts else values.mean()).item()})
+    def _add_up(self, metrics: Mapping[str, torch.Tensor], batch: MicroBatch) -> None:
+        """Add a micro-batch's figures to those of its update, each as a sum and what it is a mean over; at the end of
+        the update note the means over all of it, in all processes, and how many tokens were chosen."""
+        own = batch.mask.sum().float()
+        chosen = torch.zeros_like(own) if batch.selected is None else (batch.selected & batch.mask).sum().float()
+        weights = {"coverage/kl_selected": chosen, "coverage/covariance": chosen, "coverage/kl_rest": own - chosen}
+        for name, value in metrics.items():
+            weight = weights.get(name, own)
+            added = torch.stack([value.float() if name == _TOKENS else value.float() * weight, weight])
+            self._sums[name] = self._sums.get(name, torch.zeros_like(added)) + added
+        if self.accelerator.sync_gradients:
+            names = sorted(self._sums)
+            table: Any = self.accelerator.reduce(torch.stack([self._sums[name] for name in names]), reduction="sum")
+            for name, (total, weight) in zip(names, table.tolist(), strict=True):
+                if weight:
+                    self._note({name: total if name == _TOKENS else total / weight})
+            self._sums = {}
 
 
 def _sampler(work: Work, arguments: Any) -> ProgressiveSampler:
     passes = arguments.num_iterations * arguments.steps_per_generation
     updates = arguments.max_steps * arguments.gradient_accumulation_steps
-    rows = work.rows
+    rows, ranks = work.rows, work.config.rewards.rank > 0
     return ProgressiveSampler(
         Rows([row.rating for row in rows], [row.dataset for row in rows], [row.task for row in rows]),
         work.config.resampling,
@@ -369,7 +385,7 @@ def _sampler(work: Work, arguments: Any) -> ProgressiveSampler:
         chunks=-(-updates // passes),
         seed=arguments.seed,
         mix={name: task.share for name, task in work.config.mix.items()},
-        per_dataset=2 if work.config.rewards.rank > 0 else 1,
+        per_dataset={row.task: 2 for row in rows if ranks and "rating" in row.protocol.asks},
         lag=lag_of(passes=passes, accumulation=arguments.gradient_accumulation_steps),
     )
 

@@ -14,7 +14,7 @@ from typing import Any
 from accelerate.utils import gather_object
 
 from loupe.core.dialects.tags import END_ANSWER
-from loupe.core.errors import ConfigError
+from loupe.core.errors import ConfigError, ModelError
 from loupe.core.model.encode import ChatEncoder
 from loupe.core.model.sessions import images_of
 from loupe.core.policy import Conversation, Reply
@@ -48,13 +48,25 @@ class VllmPolicy:
 
     def _ask(self, conversations: Sequence[Conversation]) -> list[Reply]:
         started = time.perf_counter()
-        prompts = [self.encoder.encode(conversation).input_ids for conversation in conversations]
+        asked = self._as_many(list(conversations))
+        prompts = [self.encoder.encode(conversation).input_ids for conversation in asked]
         if self.colocated:
             prompts = [fold_images(ids, self.encoder.image_token_id) for ids in prompts]
-        images = [list(images_of(conversation)) for conversation in conversations]
+        images = [list(images_of(conversation)) for conversation in asked]
         _, written, _, _ = self.generation.generate(prompts=prompts, images=images, num_generations=1)
         seconds = (time.perf_counter() - started) / max(1, len(prompts))
-        return [self._reply(list(ids), seconds) for ids in written]
+        if len(written) != len(prompts):
+            raise ModelError(f"vLLM gave {len(written)} replies to {len(prompts)} prompts; wanted one each")
+        return [self._reply(list(ids), seconds) for ids in written[: len(conversations)]]
+
+    def _as_many(self, mine: list[Conversation]) -> list[Conversation]:
+        """As many conversations as any process asks: TRL deals replies out by the number of prompts of the process that
+        it deals to. What is added is somebody's, asked once more, and its reply is dropped."""
+        if not self.shared:
+            return mine
+        counts = gather_object([len(mine)])
+        example = next(iter(gather_object(mine[:1])))
+        return mine + [example] * (max(counts) - len(mine))
 
     def _reply(self, ids: list[int], seconds: float) -> Reply:
         text = self.encoder.tokenizer.decode(ids, skip_special_tokens=True)

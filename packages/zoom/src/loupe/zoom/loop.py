@@ -115,7 +115,8 @@ def _check(images: Sequence[LoopInput], protocol: Protocol) -> None:
 
 def _open(source: LoopInput, protocol: Protocol, *, look: Look) -> _Run:
     text = protocol.no_zoom_question if look is Look.NEVER else protocol.question
-    conversation = Conversation(source.key, protocol.system, [UserTurn((source.image, *source.others), text)])
+    shown = UserTurn((source.image, *source.others), text)
+    conversation = Conversation(source.key, protocol.system, [shown], max_new_tokens=protocol.max_new_tokens)
     return _Run(source, protocol, conversation, seen={(0, 0, source.image.width, source.image.height)})
 
 

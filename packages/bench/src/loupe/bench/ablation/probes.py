@@ -10,6 +10,7 @@ from typing import Any
 
 from loupe.bench.correlate import MIN_ITEMS, correlations
 from loupe.bench.verdicts import expected_rating, verdict_of
+from loupe.core.errors import DataError
 from loupe.core.files import read_jsonl
 from loupe.core.records import Episode
 from loupe.core.runs import EPISODES
@@ -35,5 +36,7 @@ def probe_rows(training: Path, data: Path) -> list[dict[str, Any]]:
 
 
 def _srcc(episodes: Sequence[Episode], opinions: Mapping[str, float]) -> float:
+    if unknown := [episode.sample_id for episode in episodes if episode.sample_id not in opinions]:
+        raise DataError(f"the training played {unknown[0]!r}, which is no validation image of the ablation's data")
     ratings = [expected_rating(verdict_of(episode)) for episode in episodes]
     return correlations(ratings, [opinions[episode.sample_id] for episode in episodes], n_boot=0).srcc.value

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from loupe.core.errors import ModelError
 from loupe.core.model.grouped_cache import Batch, Group, Layout
 from loupe.core.model.rating_reader import RatingReader
 from loupe.core.model.sampling import Sampling, choose, log_prob
@@ -67,9 +68,15 @@ class Writing:
 
 @torch.no_grad()
 def write(
-    writing: Writing, decoding: Decoding, *, seeds: Sequence[Sequence[int]], reader: RatingReader | None = None
+    writing: Writing,
+    decoding: Decoding,
+    *,
+    seeds: Sequence[Sequence[int]],
+    reader: RatingReader | None = None,
+    limits: Sequence[int] | None = None,
 ) -> list[Completion]:
-    """One completion a row; `seeds` has one sequence of integers a row. All groups end up in `writing.parked`.
+    """One completion a row; `seeds` has one sequence of integers a row, `limits` (rows,) lower bounds on tokens.
+    All groups end up in `writing.parked`.
 
     The last token of a completion is drawn but not fed: its keys and values are not in the parked group.
     """
@@ -79,7 +86,11 @@ def write(
     live = _Live(writing, list(range(len(done))))
     for step in range(decoding.max_new_tokens):
         last = _draw(live, decoding, suppressed, uniform[live.index, step], done=done, reader=reader)
-        going = [place for place, index in enumerate(live.index) if not done[index].stopped]
+        going = [
+            place
+            for place, index in enumerate(live.index)
+            if not done[index].stopped and (limits is None or step + 1 < limits[index])
+        ]
         if not going or step + 1 == decoding.max_new_tokens:
             break
         live.keep(going)
@@ -145,6 +156,8 @@ def _draw(
     tokens = choose(allowed, decoding.sampling, uniform)
     probabilities = log_prob(live.logits, tokens, temperature=decoding.sampling.temperature)
     for index, token, number in zip(live.index, tokens.tolist(), probabilities.tolist(), strict=True):
+        if number != number:
+            raise ModelError("the model gives no probabilities (not a number); its weights or its input are broken")
         completion = done[index]
         completion.token_ids.append(token)
         completion.log_probs.append(number)

@@ -19,7 +19,7 @@ from loupe.core.policy import Conversation
 _REPLY = "\N{SYMBOL FOR UNIT SEPARATOR}reply\N{SYMBOL FOR UNIT SEPARATOR}"
 _IMAGE = "<|image_pad|>"
 _REMEMBERED = 2**28
-"""Bytes of patches that an encoder remembers."""
+"""Bytes of images and their patches that an encoder remembers."""
 _TEXTS = 1024
 """Pieces of text that it remembers before it begins anew."""
 
@@ -62,6 +62,11 @@ class _Processed:
     image: Image.Image
     pixels: torch.Tensor
     grid: torch.Tensor
+
+    @property
+    def size(self) -> int:
+        """Bytes that it holds."""
+        return self.pixels.nbytes + 3 * self.image.width * self.image.height
 
 
 class ChatEncoder:
@@ -154,7 +159,7 @@ class ChatEncoder:
         if known is None:
             made = self.processor.image_processor(images=[image], return_tensors="pt")
             known = self._processed[id(image)] = _Processed(image, made["pixel_values"], made["image_grid_thw"])
-            while sum(item.pixels.nbytes for item in self._processed.values()) > _REMEMBERED:
+            while sum(item.size for item in self._processed.values()) > _REMEMBERED:
                 self._processed.popitem(last=False)
         return known
 

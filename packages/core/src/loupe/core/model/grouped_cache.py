@@ -24,6 +24,11 @@ class Group:
     values: list[torch.Tensor]
     owners: torch.Tensor
 
+    @property
+    def size(self) -> int:
+        """Bytes that it holds."""
+        return sum(part.nbytes for part in (*self.keys, *self.values))
+
     def of(self, samples: Sequence[int]) -> "Group":
         """The prompt and these samples alone."""
         keep = torch.isin(self.owners, torch.tensor([SHARED, *samples], device=self.owners.device)).nonzero().flatten()

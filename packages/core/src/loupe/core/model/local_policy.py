@@ -19,11 +19,15 @@ _TAIL = 16
 """Tokens at the end of a completion in which a closing tag is looked for; each holds one character at least."""
 
 
+_REMEMBERED = 2**31
+"""Bytes of keys and values that a policy keeps from one call to the next."""
+
+
 class LocalPolicy:
     """Plays conversations with a loaded model. Greedy sampling is the default; with it the seed changes nothing.
 
-    Samples of one prompt share it, and a conversation that is asked again in the next call goes on where it stood;
-    what any other one held is forgotten then.
+    Samples of one prompt share it, and a conversation that is asked again in the next call goes on where it stood, if
+    there was room to keep that; what any other one held is forgotten then.
     """
 
     def __init__(
@@ -70,7 +74,9 @@ class LocalPolicy:
         writing = read(self.model, groups, pad_id=self.encoder.tokenizer.pad_token_id)
         rows, places = writing.rows, writing.places.tolist()
         seeds = [_row_seed(conversations[turn.index], seed) for turn in turns]
-        completions = write(writing, self.decoding, seeds=seeds, reader=self.reader)
+        bounds = [conversations[turn.index].max_new_tokens for turn in turns]
+        limits = [self.decoding.max_new_tokens if bound is None else bound for bound in bounds]
+        completions = write(writing, self.decoding, seeds=seeds, reader=self.reader, limits=limits)
         seconds = (time.perf_counter() - started) / len(turns)
         for turn, row, place, completion in zip(turns, rows, places, completions, strict=True):
             fed = completion.token_ids[:-1]
@@ -78,6 +84,17 @@ class LocalPolicy:
             key = conversations[turn.index].key
             self._standing[key] = Standing(writing.parked[row[0]], row[1], ids, where, turn.images)
             yield turn.index, self._reply(completion, seconds)
+        self._forget_the_oldest()
+
+    def _forget_the_oldest(self) -> None:
+        """Let go of whole groups until what is kept fits; a conversation that was forgotten is read anew."""
+        groups = {id(standing.group): standing.group for standing in self._standing.values()}
+        held = sum(group.size for group in groups.values())
+        for number, group in groups.items():
+            if held <= _REMEMBERED:
+                break
+            held -= group.size
+            self._standing = {key: item for key, item in self._standing.items() if id(item.group) != number}
 
     def _reply(self, completion: Completion, seconds: float) -> Reply:
         return Reply(

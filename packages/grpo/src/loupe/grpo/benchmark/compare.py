@@ -105,4 +105,4 @@ def _flops(work: BenchWork, folder: Path) -> float:
     config: Any = AutoConfig.from_pretrained(folder)
     visual = (work.width // 28) * (work.height // 28)
     crop = (work.width // 2 // 28) * (work.height // 2 // 28)
-    return step_flops(config, work, image_tokens=visual, crop_tokens=crop + 16)
+    return step_flops(config, work, image_tokens=visual, crop_tokens=crop, crop_words=16)

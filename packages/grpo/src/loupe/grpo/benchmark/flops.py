@@ -2,8 +2,8 @@
 
 Counted is what cannot be left out when a prompt is shared by its samples, once a matrix product of (m, k) and (k, n) is
 2 m k n: the images and prompts of sampling, of the reference and of the policy, the completions of each, and backward
-passes at twice the forward ones. Attention is counted over what a token sees. Norms, softmax, rotary positions and the
-optimizer are not.
+passes at twice the forward ones (once, with an adapter). Attention is counted over what a token sees. Norms, softmax,
+rotary positions and the optimizer are not.
 """
 
 import time
@@ -14,21 +14,22 @@ import torch
 from loupe.grpo.benchmark.work import BenchWork
 
 
-def step_flops(config: Any, work: BenchWork, *, image_tokens: int, crop_tokens: int) -> float:
+def step_flops(config: Any, work: BenchWork, *, image_tokens: int, crop_tokens: int, crop_words: int = 0) -> float:
     """Floating-point operations of one step of `work` on a model with this (Qwen2.5-VL) config.
 
-    `image_tokens` are those of one image, `crop_tokens` all that a crop turn adds, image and words.
+    `image_tokens` are those of an image, `crop_tokens` those of a crop, `crop_words` the others of a crop's turn.
     """
-    added = work.tokens * 2 + crop_tokens if work.zoom else work.tokens
+    added = work.tokens * 2 + crop_tokens + crop_words if work.zoom else work.tokens
     text = config.get_text_config()
     prompt = work.images * _tokens_flops(text, work.prompt, first=0)
     rest = work.rows * _tokens_flops(text, added, first=work.prompt)
-    shown = work.images + (work.rows if work.zoom else 0)
-    vision = shown * _vision_flops(config.vision_config, image_tokens)
+    vision = work.images * _vision_flops(config.vision_config, image_tokens)
+    vision += work.rows * _vision_flops(config.vision_config, crop_tokens) if work.zoom else 0
     own = work.tokens * (2 if work.zoom else 1)
     head = work.rows * own * 2 * text.hidden_size * text.vocab_size
     forward = prompt + rest + vision + head
-    passes = 1 + (1 if work.beta else 0) + 3
+    # Weights that are frozen under an adapter need no gradient of their own.
+    passes = 1 + (1 if work.beta else 0) + (2 if work.lora else 3)
     return passes * forward
 
 
@@ -40,7 +41,7 @@ def matmul_speed(*, size: int = 1024, repeats: int = 8, device: str = "cpu") -> 
     for _ in range(repeats):
         _wait(device)
         started = time.perf_counter()
-        left @ left
+        torch.mm(left, left)
         _wait(device)
         best = min(best, time.perf_counter() - started)
     return 2.0 * size**3 / best

@@ -4,7 +4,6 @@ With zoom, random weights write no tool calls that TRL's loop could follow, so t
 loop, from the token ids of the first turn, with all images, by TRL's own method that samples a turn.
 """
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -86,10 +85,10 @@ class _StockTrainer(GRPOTrainer):
             return super()._get_per_token_logps_and_entropies(*args, **kwargs)
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
-        started = time.perf_counter()
+        started = self.stopwatch.now()
         loss = super().training_step(model, inputs, num_items_in_batch)
         parts = self.stopwatch.lap()
-        parts["backward"] = time.perf_counter() - started - sum(parts.values())
+        parts["backward"] = self.stopwatch.now() - started - sum(parts.values())
         for part, seconds in parts.items():
             self._metrics["train"][f"seconds/{part}"].append(seconds)
         return loss
