@@ -13,8 +13,8 @@ import torch
 from PIL import Image
 from transformers import AutoModelForImageTextToText
 
-from loupe.core.model.encode import ChatEncoder
 from loupe.core.errors import ModelError
+from loupe.core.model.encode import ChatEncoder
 from loupe.core.model.loading import LoraSettings, ModelConfig, load_model
 from loupe.core.model.local_policy import LocalPolicy
 from loupe.core.model.packed import attention_of, base_of, set_attention
