@@ -142,17 +142,17 @@ def _tokens(word: str) -> int:
 
 
 def _step_table(made: "list[Compared]") -> "Table":
-    """A line a trainer and work: seconds of a step and of its parts, peak memory, and how they compare."""
+    """A line a trainer and work: seconds of a step and of its parts, peak memory, and stock's seconds over ours."""
     from rich.table import Table
 
     from loupe.core import numbers
     from loupe.grpo.benchmark.worker_parts import PARTS
 
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    for head in ("work", "trainer"):
-        table.add_column(head)
-    for head in ("s/step", *PARTS, "peak GB", "bound s", "stock / ours"):
-        table.add_column(head, justify="right")
+    for head in ("prompt", ""):
+        table.add_column(head, no_wrap=True)
+    for head in ("s/step", *(part[:6] for part in PARTS), "GB", "bound", "ratio"):
+        table.add_column(head, justify="right", no_wrap=True)
     for item in made:
         for name, measured in item.measured.items():
             parts = (numbers.fixed(measured["parts"][part], 2) for part in PARTS)

@@ -11,8 +11,9 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from transformers import DynamicCache
+from transformers import Cache
 
+from loupe.core.model.growing_cache import GrowingLayer
 from loupe.core.model.packed import PAD, SHARED, base_of, visible
 
 
@@ -75,7 +76,7 @@ class Batch:
         """`groups` are parked ones that come back, or None for one that begins."""
         self.model = base_of(model)
         self.pad_id = pad_id
-        self.cache = DynamicCache()
+        self.cache = Cache(layer_class_to_replicate=GrowingLayer)
         self.owners = torch.empty((len(groups), 0), dtype=torch.long, device=self.model.device)
         parked = [group for group in groups if group is not None]
         if parked:

@@ -30,11 +30,9 @@ class Compared:
 
     @property
     def title(self) -> str:
-        """What sets the work apart, in a few words."""
-        words = [f"prompt {self.work.prompt}", "a crop" if self.work.zoom else "no crop"]
-        if self.work.checkpointing:
-            words.append("checkpointing")
-        return ", ".join(words)
+        """What sets the work apart, in a few words: tokens of the prompt, and what else there is."""
+        parts = {"crop": self.work.zoom, "checkpointing": self.work.checkpointing}
+        return " + ".join([str(self.work.prompt), *(name for name, there in parts.items() if there)])
 
     @property
     def ratio(self) -> float:
