@@ -148,10 +148,10 @@ def _step_table(made: "list[Compared]") -> "Table":
     from loupe.core import numbers
     from loupe.grpo.benchmark.worker_parts import PARTS
 
-    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0))
     for head in ("prompt", ""):
         table.add_column(head, no_wrap=True)
-    for head in ("s/step", *(part[:6] for part in PARTS), "GB", "bound", "ratio"):
+    for head in ("s/step", "sample", "reward", "refer", "policy", "back", "GB", "bound", "ratio"):
         table.add_column(head, justify="right", no_wrap=True)
     for item in made:
         for name, measured in item.measured.items():
