@@ -5,12 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from loupe.bench.ablation.by_rating import balanced_error, errors_by_rating, histogram, rating_bins
+from loupe.bench.ablation.by_rating import balanced_error, errors_by_rating, histogram
 from loupe.bench.ablation.judged import Judged
 from loupe.bench.ablation.probes import LEAST, probe_rows
 from loupe.core.answer import answer_of, parse, render
 from loupe.core.files import append_jsonl, write_jsonl
 from loupe.core.records import WHOLE, Episode, Sample, StopReason, Turn
+from loupe.data.rating_bins import rating_bins
 
 
 def run(mos: list[float], rating: list[float]) -> Judged:

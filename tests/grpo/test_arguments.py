@@ -9,6 +9,7 @@ from loupe.core.errors import ConfigError
 from loupe.core.model.sampling import Sampling
 from loupe.grpo.config import GrpoConfig
 from loupe.grpo.coverage import CoverageConfig
+from loupe.grpo.objective import loss_config
 from loupe.grpo.train import run_grpo, trainer_arguments
 from loupe.rewards.settings import RewardWeights
 
@@ -113,17 +114,19 @@ def test_coverage_is_refused_where_every_update_is_by_the_policy_that_sampled(
 
 @pytest.mark.parametrize("trainer", [{"steps_per_generation": 2}, {"steps_per_generation": 1, "num_iterations": 2}, {}])
 def test_coverage_is_taken_where_it_can_act(tmp_path: Path, trainer: dict[str, Any]) -> None:
-    trainer_arguments(config(coverage=HELD_BACK, **trainer), tmp_path)
+    settings = config(coverage=HELD_BACK, **trainer)
+    assert loss_config(settings, trainer_arguments(settings, tmp_path)).coverage == HELD_BACK
 
 
 @pytest.mark.parametrize("held", [CoverageConfig(1.0, target="reference"), CoverageConfig(1.0, rule="clip")])
 def test_coverage_that_holds_to_no_old_policy_is_taken_on_policy_too(tmp_path: Path, held: CoverageConfig) -> None:
-    trainer_arguments(config(coverage=held, **ON_POLICY[0]), tmp_path)
+    settings = config(coverage=held, **ON_POLICY[0])
+    assert loss_config(settings, trainer_arguments(settings, tmp_path)).coverage == held
 
 
 @pytest.mark.parametrize("kind", ["grpo", "bnpo", "dr_grpo"])
 def test_coverage_is_taken_with_every_loss(tmp_path: Path, kind: str) -> None:
-    trainer_arguments(config(coverage=HELD_BACK, loss_type=kind), tmp_path)
+    assert trainer_arguments(config(coverage=HELD_BACK, loss_type=kind), tmp_path).loss_type == kind
 
 
 def test_coverage_over_an_update_whose_rollouts_are_of_two_generations_is_refused(tmp_path: Path) -> None:

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from loupe.core.config import load_config
 from loupe.core.errors import ConfigError
+from loupe.data.rating_bins import bin_edges, rating_bins
 from loupe.grpo.resampling import (
     SCHEDULES,
     ResamplingConfig,
-    bin_edges,
     can_draw,
     dead_streaks,
     draw_images,
@@ -21,7 +21,6 @@ from loupe.grpo.resampling import (
     image_weights,
     power_at,
     rarity,
-    rating_bins,
     still_teaching,
     task_quotas,
     task_shares,

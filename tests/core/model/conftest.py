@@ -8,9 +8,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from transformers import Qwen2VLImageProcessorPil, Qwen3VLConfig, Qwen3VLForConditionalGeneration
+from transformers import (
+    AutoModelForImageTextToText,
+    Qwen2VLImageProcessorPil,
+    Qwen3VLConfig,
+    Qwen3VLForConditionalGeneration,
+)
 
-from loupe.core.model.loading import save_model
+from loupe.core.model.loading import ModelConfig, load_model, save_model
 from loupe.core.model.pocket import build_pocket
 from loupe.core.model.processors import ImageOnlyQwen3VLProcessor, build_pocket_processor
 
@@ -98,3 +103,21 @@ def _qwen3_config(tokenizer: Any) -> Qwen3VLConfig:
         vision_end_token_id=token("<|vision_end|>"),
         tie_word_embeddings=False,
     )
+
+
+@pytest.fixture(scope="module", params=["pocket", "qwen3"])
+def folder(request: pytest.FixtureRequest) -> Path:
+    """A saved model of each family in turn."""
+    return request.getfixturevalue(f"{request.param}_folder")
+
+
+@pytest.fixture(scope="module")
+def loaded(folder: Path) -> tuple[Any, Any]:
+    """That model and its processor, as Loupe loads them."""
+    return load_model(ModelConfig(path=str(folder)))
+
+
+@pytest.fixture(scope="module")
+def plain(folder: Path) -> Any:
+    """The library's own model, with the library's own attention."""
+    return AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32, attn_implementation="sdpa")

@@ -11,7 +11,6 @@ import pytest
 import torch
 from PIL import Image
 from scipy.stats import chi2
-from transformers import AutoModelForImageTextToText
 
 from loupe.core.model.decode import Completion, Decoding, Writing, write
 from loupe.core.model.encode import ChatEncoder
@@ -37,22 +36,6 @@ def shown(*sides: int, words: str = "How good is it?") -> Conversation:
 
 
 ROWS = [shown(112), shown(56, 84), shown(84, words="And this one, which is asked about at greater length?")]
-
-
-@pytest.fixture(scope="module", params=["pocket", "qwen3"])
-def folder(request: pytest.FixtureRequest) -> Path:
-    return request.getfixturevalue(f"{request.param}_folder")
-
-
-@pytest.fixture(scope="module")
-def loaded(folder: Path) -> tuple[Any, Any]:
-    return load_model(ModelConfig(path=str(folder)))
-
-
-@pytest.fixture(scope="module")
-def plain(folder: Path) -> Any:
-    """The library's own model, with the library's own attention."""
-    return AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32, attn_implementation="sdpa")
 
 
 @pytest.fixture(scope="module")

@@ -13,14 +13,13 @@ from torch.nn import functional as F
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from loupe.core.model.grouped_attention import (
-    NAME,
     Segments,
     grouped_attention,
     masked_attention,
     use_grouped_attention,
 )
 from loupe.core.model.loading import ModelConfig, load_model, save_model
-from loupe.core.model.packed import PAD, SHARED, attention_of, visible
+from loupe.core.model.packed import GROUPED, PAD, SHARED, attention_of, visible
 
 CPU = torch.device("cpu")
 HEADS, FEWER, WIDTH = 4, 2, 8
@@ -194,10 +193,10 @@ def test_a_loaded_model_attends_by_groups_and_its_vision_tower_does_not(
 ) -> None:
     folder: Path = request.getfixturevalue(f"{family}_folder")
     model, _ = load_model(ModelConfig(path=str(folder)))
-    assert attention_of(model) == NAME
+    assert attention_of(model) == GROUPED
     assert model.config.vision_config._attn_implementation == "sdpa"
     # The layers read the name that was set, and not one of their own.
-    assert {layer.self_attn.config._attn_implementation for layer in model.model.language_model.layers} == {NAME}
+    assert {layer.self_attn.config._attn_implementation for layer in model.model.language_model.layers} == {GROUPED}
 
 
 def test_eager_attention_stays_as_it_was_asked_for(pocket_folder: Path) -> None:
@@ -209,10 +208,10 @@ def test_eager_attention_stays_as_it_was_asked_for(pocket_folder: Path) -> None:
 
 def test_a_saved_model_does_not_ask_others_for_our_attention(pocket_folder: Path, tmp_path: Path) -> None:
     save_model(*load_model(ModelConfig(path=str(pocket_folder))), tmp_path / "again")
-    assert NAME not in (tmp_path / "again" / "config.json").read_text()
+    assert GROUPED not in (tmp_path / "again" / "config.json").read_text()
 
 
-@pytest.mark.parametrize(("own", "meanwhile"), [("flash_attention_2", NAME), ("eager", "eager"), (NAME, NAME)])
+@pytest.mark.parametrize(("own", "meanwhile"), [("flash_attention_2", GROUPED), ("eager", "eager"), (GROUPED, GROUPED)])
 def test_attention_without_masks_gives_way_for_as_long_as_they_are_needed(own: str, meanwhile: str) -> None:
     text = SimpleNamespace(_attn_implementation=own)
     model = SimpleNamespace(config=SimpleNamespace(get_text_config=lambda: text))

@@ -104,22 +104,6 @@ def fed_to(model: Any) -> Iterator[tuple[list[int], list[int]]]:
             hook.remove()
 
 
-@pytest.fixture(scope="module", params=["pocket", "qwen3"])
-def folder(request: pytest.FixtureRequest) -> Path:
-    return request.getfixturevalue(f"{request.param}_folder")
-
-
-@pytest.fixture(scope="module")
-def loaded(folder: Path) -> tuple[Any, Any]:
-    return load_model(ModelConfig(path=str(folder)))
-
-
-@pytest.fixture(scope="module")
-def plain(folder: Path) -> Any:
-    """The library's own model, with the library's own attention."""
-    return AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32, attn_implementation="sdpa")
-
-
 @pytest.fixture
 def policy(loaded: tuple[Any, Any]) -> Make:
     def make(

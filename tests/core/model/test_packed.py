@@ -12,9 +12,9 @@ from PIL import Image
 from transformers import AutoModelForImageTextToText
 
 from loupe.core.model.encode import ChatEncoder
-from loupe.core.model.grouped_attention import NAME, Segments
+from loupe.core.model.grouped_attention import Segments
 from loupe.core.model.loading import LoraSettings, ModelConfig, load_model
-from loupe.core.model.packed import PAD, SHARED, base_of, positions_of, set_attention, takes_packed, visible
+from loupe.core.model.packed import GROUPED, PAD, SHARED, base_of, positions_of, set_attention, takes_packed, visible
 from loupe.core.policy import Conversation, Reply, UserTurn
 
 ROW = [SHARED, SHARED, 0, 1, 0, PAD]
@@ -60,7 +60,7 @@ def test_a_token_sees_what_came_before_it_and_is_shared_or_its_own() -> None:
 
 
 def test_the_last_tokens_alone_have_the_last_rows_of_the_mask() -> None:
-    mask = visible(torch.tensor([ROW, ROW[::-1]]), queries=2, model=stub(NAME))
+    mask = visible(torch.tensor([ROW, ROW[::-1]]), queries=2, model=stub(GROUPED))
     assert mask[0, 0].long().tolist() == SEEN[4:]
     # Behind padding, 0, 1 and 0 stand the two shared ones, who see each other and no one else.
     assert mask[1, 0].long().tolist() == [[0, 0, 0, 0, 1, 0], [0, 0, 0, 0, 1, 1]]
@@ -78,7 +78,7 @@ def test_every_token_sees_something() -> None:
 
 
 @pytest.mark.parametrize(
-    ("attention", "takes"), [("sdpa", True), ("eager", True), (NAME, True), ("flash_attention_2", False)]
+    ("attention", "takes"), [("sdpa", True), ("eager", True), (GROUPED, True), ("flash_attention_2", False)]
 )
 def test_attention_with_a_mask_of_four_dimensions_takes_packed_rows(attention: str, takes: bool) -> None:
     model = stub("sdpa")
@@ -125,7 +125,7 @@ def test_positions_of_a_row_do_not_hang_on_the_others(loaded: tuple[Any, Any]) -
         assert torch.equal(together[:, number, : own.shape[1]], alone[:, 0])
 
 
-@pytest.mark.parametrize("way", [NAME, "sdpa", "eager", "segments"])
+@pytest.mark.parametrize("way", [GROUPED, "sdpa", "eager", "segments"])
 def test_a_packed_row_has_the_logits_of_its_samples_one_by_one(folder: Path, way: str) -> None:
     attention = "eager" if way == "eager" else "sdpa"
     model, processor = load_model(ModelConfig(path=str(folder), attention=attention))

@@ -48,6 +48,11 @@ class CoverageConfig:
     band: list[float] = field(default_factory=lambda: [1.0, 5.0])
     """Covariances between these two, both left out, may be drawn by the rule clip."""
 
+    @property
+    def holds_to_reference(self) -> bool:
+        """Whether the target is the reference; the rule clip has no penalty, and so holds to none."""
+        return self.target == "reference" and self.rule != "clip"
+
     def __post_init__(self) -> None:
         for name, known in (("rule", RULES), ("target", TARGETS), ("estimator", ESTIMATORS), ("scope", SCOPES)):
             if (got := getattr(self, name)) not in known:

@@ -161,7 +161,7 @@ def _check(inputs: LossInputs, config: LossConfig) -> None:
             raise DataError(f"got {name} of shape {tuple(values.shape)}; wanted {tuple(shape)}, that of log_probs")
     if coverage.coefficient > 0 and inputs.selected is None:
         raise ConfigError("got a coverage coefficient and no selected tokens; choose them, or set the coefficient to 0")
-    held = inputs.selected is not None and _holds_to_reference(coverage)
+    held = inputs.selected is not None and coverage.holds_to_reference
     if inputs.reference_log_probs is None and (config.beta > 0 or held):
         wants = "beta" if config.beta > 0 else "the coverage target reference"
         raise ConfigError(f"got {wants} and no log-probabilities of a reference model; give those, or do without")
@@ -176,7 +176,7 @@ def _at_the_door(inputs: LossInputs, config: LossConfig) -> _Tokens:
     log_probs = valid(inputs.log_probs)
     old = log_probs.detach() if inputs.old_log_probs is None else valid(inputs.old_log_probs.detach())
     reference = None if inputs.reference_log_probs is None else valid(inputs.reference_log_probs.detach())
-    target = reference if _holds_to_reference(config.coverage) else old
+    target = reference if config.coverage.holds_to_reference else old
     return _Tokens(
         mask=mask,
         log_probs=log_probs,
@@ -186,10 +186,6 @@ def _at_the_door(inputs: LossInputs, config: LossConfig) -> _Tokens:
         target=old if target is None else target,
         reference=reference,
     )
-
-
-def _holds_to_reference(coverage: CoverageConfig) -> bool:
-    return coverage.target == "reference" and coverage.rule != "clip"
 
 
 def _bounded(ratio: torch.Tensor, config: LossConfig) -> torch.Tensor:

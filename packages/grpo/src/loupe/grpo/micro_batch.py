@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from loupe.grpo.rollout import Rollout
+from loupe.grpo.rollout import Rollout, by_prompt
 
 
 @dataclass(frozen=True)
@@ -78,13 +78,9 @@ def drawn_log_probs(rollouts: Sequence[Rollout], *, device: torch.device) -> tor
 
 def in_groups(rollouts: Sequence[Rollout], *, generator: torch.Generator) -> list[int]:
     """All rows in a random order of prompts; the samples of a prompt stay together, so that they can share it."""
-    groups: list[list[int]] = []
-    for row, item in enumerate(rollouts):
-        if row and rollouts[row - 1].prompt is item.prompt:
-            groups[-1].append(row)
-        else:
-            groups.append([row])
-    return [row for place in torch.randperm(len(groups), generator=generator).tolist() for row in groups[place]]
+    groups = torch.arange(len(rollouts)).split([len(group) for group in by_prompt(rollouts)])
+    order = torch.randperm(len(groups), generator=generator).tolist()
+    return torch.cat([groups[place] for place in order]).tolist()
 
 
 def _padded(

@@ -55,8 +55,7 @@ def loss_config(config: GrpoConfig, arguments: Any) -> LossConfig:
 def needs_reference(config: LossConfig) -> bool:
     """Whether the loss asks for log-probabilities of the reference."""
     coverage = config.coverage
-    held = coverage.coefficient > 0 and coverage.target == "reference" and coverage.rule != "clip"
-    return config.beta > 0 or held
+    return config.beta > 0 or (coverage.coefficient > 0 and coverage.holds_to_reference)
 
 
 def is_on_policy(arguments: Any) -> bool:

@@ -14,10 +14,10 @@ from typing import Any
 
 import torch
 
-from loupe.core.model.encode import Encoded
+from loupe.core.model.encode import pictures
 from loupe.core.model.grouped_attention import Segments
-from loupe.core.model.packed import PAD, SHARED, positions_of, visible
-from loupe.grpo.rollout import Rollout
+from loupe.core.model.packed import PAD, SHARED, positions_from_zero, visible
+from loupe.grpo.rollout import Rollout, by_prompt
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,7 @@ def pack(model: Any, rollouts: Sequence[Rollout], *, pad_id: int, length: int, s
 
     Rollouts of one prompt that stand together become one sequence where `shared`.
     """
-    groups: list[list[Rollout]] = []
-    for rollout in rollouts:
-        if shared and groups and groups[-1][-1].prompt is rollout.prompt:
-            groups[-1].append(rollout)
-        else:
-            groups.append([rollout])
+    groups = by_prompt(rollouts) if shared else [[rollout] for rollout in rollouts]
     positions = _positions(model, rollouts)
     lengths = [[len(item.completion.input_ids) for item in group] for group in groups]
     prompts = [len(group[0].prompt.encoded.input_ids) - 1 for group in groups]
@@ -151,34 +146,13 @@ def _tokens(group: Sequence[Rollout]) -> list[int]:
 def _positions(model: Any, rollouts: Sequence[Rollout]) -> list[torch.Tensor]:
     """Positions (3, prompt + completion) of each rollout: a completion's begin right after its prompt's."""
     prompts = list({id(item.prompt): item.prompt for item in rollouts}.values())
-    before = dict(zip(map(id, prompts), _from_zero(model, [item.encoded for item in prompts]), strict=True))
-    after = _from_zero(model, [item.completion for item in rollouts])
+    before = dict(zip(map(id, prompts), positions_from_zero(model, [item.encoded for item in prompts]), strict=True))
+    after = positions_from_zero(model, [item.completion for item in rollouts])
     starts = [before[id(item.prompt)] for item in rollouts]
     return [torch.cat([start, start.max() + 1 + own], dim=1) for start, own in zip(starts, after, strict=True)]
 
 
-def _from_zero(model: Any, parts: Sequence[Encoded]) -> list[torch.Tensor]:
-    """Positions (3, T) of each part, as if it stood alone."""
-    lengths = [len(part.input_ids) for part in parts]
-    ids = torch.zeros((len(parts), max(lengths)), dtype=torch.long)
-    attention = torch.zeros_like(ids)
-    for row, part in enumerate(parts):
-        ids[row, : lengths[row]] = torch.tensor(part.input_ids)
-        attention[row, : lengths[row]] = 1
-    grids = [part.grid_thw for part in parts if part.grid_thw is not None]
-    made = positions_of(model, ids, torch.cat(grids) if grids else None, attention)
-    return [made[:, row, :length] for row, length in enumerate(lengths)]
-
-
 def _images(groups: Sequence[Sequence[Rollout]], device: torch.device) -> dict[str, torch.Tensor]:
     """The images in the order of their places: of each group the prompt's, then those of its completions."""
-    parts: list[Encoded] = [
-        part for group in groups for part in (group[0].prompt.encoded, *(item.completion for item in group))
-    ]
-    pictured = [(part.pixel_values, part.grid_thw) for part in parts if part.pixel_values is not None]
-    if not pictured:
-        return {}
-    return {
-        "pixel_values": torch.cat([pixels for pixels, _ in pictured if pixels is not None]).to(device),
-        "image_grid_thw": torch.cat([grids for _, grids in pictured if grids is not None]).to(device),
-    }
+    parts = [part for group in groups for part in (group[0].prompt.encoded, *(item.completion for item in group))]
+    return {name: tensor.to(device) for name, tensor in pictures(parts).items()}

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from loupe.core.errors import ConfigError
+from loupe.data.rating_bins import rating_bins
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -73,16 +74,6 @@ class ResamplingConfig:
 def power_at(progress: float, config: ResamplingConfig) -> float:
     """Power of the rarity when the share `progress` (0..1) of training is behind; 0..final_power, never falling."""
     return config.final_power * SCHEDULES[config.schedule](min(1.0, progress / config.ramp))
-
-
-def bin_edges(bins: int) -> list[float]:
-    """The `bins` + 1 edges of the rating bins, from 1 to 5."""
-    return [1 + 4 * edge / bins for edge in range(bins + 1)]
-
-
-def rating_bins(ratings: Floats, *, bins: int) -> Integers:
-    """Bin of each rating (images,), 0..bins-1; an upper edge belongs to the next bin, but 5 to the last one."""
-    return np.clip(((ratings - 1) / 4 * bins).astype(np.int64), 0, bins - 1)
 
 
 def rarity(ratings: Floats, datasets: npt.ArrayLike, *, bins: int) -> Floats:

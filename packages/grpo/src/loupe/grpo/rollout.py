@@ -7,6 +7,7 @@ prompt as one object, which is how what trains on them knows that they can share
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from loupe.core.model.encode import ChatEncoder, Encoded
 from loupe.zoom.loop import Played
@@ -52,6 +53,11 @@ def as_rollouts(played: Sequence[Played], encoder: ChatEncoder, *, first: int = 
         drawn = [number for reply in item.conversation.replies for number in reply.log_probs]
         made.append(Rollout(first + place, prompt, completion, _spread(drawn, completion.wrote)))
     return made
+
+
+def by_prompt(rollouts: Sequence[Rollout]) -> list[list[Rollout]]:
+    """Rollouts that stand together and share a prompt, in their order."""
+    return [list(group) for _, group in groupby(rollouts, key=lambda item: id(item.prompt))]
 
 
 def _spread(drawn: Sequence[float], wrote: Sequence[bool]) -> list[float] | None:

@@ -17,12 +17,12 @@ import numpy.typing as npt
 from torch.utils.data import Sampler
 
 from loupe.core.errors import ConfigError, DataError
+from loupe.data.rating_bins import bin_edges, rating_bins
 from loupe.grpo.resampling import (
     Floats,
     Groups,
     Integers,
     ResamplingConfig,
-    bin_edges,
     can_draw,
     dead_streaks,
     draw_images,
@@ -30,7 +30,6 @@ from loupe.grpo.resampling import (
     image_weights,
     power_at,
     rarity,
-    rating_bins,
     still_teaching,
     task_quotas,
     task_shares,

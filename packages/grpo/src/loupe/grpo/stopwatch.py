@@ -24,6 +24,12 @@ class Stopwatch:
         finally:
             self._seconds[part] += self.now() - started
 
+    def split(self, started: float) -> dict[str, float]:
+        """Seconds since `started` (of `now`), as figures for a log: of each part, and as `backward` what is left."""
+        parts = self.lap()
+        parts["backward"] = self.now() - started - sum(parts.values())
+        return {f"seconds/{part}": seconds for part, seconds in parts.items()}
+
     def lap(self) -> dict[str, float]:
         """Seconds of each part since the last lap."""
         seconds = dict(self._seconds)

@@ -7,16 +7,16 @@ over the pairs of a data folder (`loupe data pairs`), every other over its image
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from loupe.core.errors import ConfigError, DataError
-from loupe.core.files import inside, read_jsonl
-from loupe.core.images import open_image
+from loupe.core.files import read_jsonl
 from loupe.core.protocol import Protocol, load_protocol
 from loupe.core.records import CHOICES, Episode, Sample
 from loupe.data.store import load_samples
 from loupe.rewards.batch import Completion, comparison_of, completion_of
+from loupe.zoom.inputs import loop_inputs
 from loupe.zoom.loop import LoopInput
 
 
@@ -56,10 +56,9 @@ class Row:
 
     def open(self, folder: Path) -> LoopInput:
         """The row as an input of the loop, its images read now. Raises MissingFileError, ImageError."""
-        first, *others = (open_image(inside(folder, sample.image)) for sample in self.samples)
-        damage = self.samples[0].degradation
-        truth = damage.bbox_2d if damage is not None and damage.is_local else None
-        return LoopInput(self.id, self.id, first, truth, others=tuple(others), protocol=self.protocol)
+        first, *others = loop_inputs(folder, self.samples)
+        shown = tuple(other.image for other in others)
+        return replace(first, key=self.id, sample_id=self.id, others=shown, protocol=self.protocol)
 
     def completion(self, episode: Episode) -> Completion:
         """What the rewards see of an episode over this row."""

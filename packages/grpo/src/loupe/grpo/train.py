@@ -24,8 +24,9 @@ from loupe.grpo.disk import room_for
 from loupe.grpo.objective import loss_config
 from loupe.grpo.scoring import check_paid
 from loupe.grpo.tasks import Row, check_rank, load_rows
-from loupe.grpo.trainer import Work, ZoomGRPOTrainer, reward_names
+from loupe.grpo.trainer import ZoomGRPOTrainer, reward_names
 from loupe.grpo.vllm_policy import check_vllm, vllm_arguments
+from loupe.grpo.work import Work
 from loupe.rewards.joint import JointReward
 from loupe.rewards.terms import TERMS
 from loupe.zoom.inputs import loop_inputs

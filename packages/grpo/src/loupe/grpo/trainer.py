@@ -9,7 +9,7 @@ interface, which is why its version is pinned. `docs/grpo.md` says what each set
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,41 +28,28 @@ from loupe.core.model.packed import attention_of, base_of, takes_packed
 from loupe.core.model.resume import Resuming
 from loupe.core.policy import Policy
 from loupe.core.records import Episode
-from loupe.core.runs import RunFolder
 from loupe.grpo.advantage import group_advantages, live_groups
-from loupe.grpo.config import GrpoConfig
 from loupe.grpo.disk import room_for
 from loupe.grpo.loss import LossInputs, policy_loss
 from loupe.grpo.micro_batch import MicroBatch, drawn_log_probs, in_groups, own_tokens
 from loupe.grpo.objective import is_on_policy, loss_config, needs_reference, normaliser
 from loupe.grpo.packing import pack, score
 from loupe.grpo.rollout import Rollout, as_rollouts
-from loupe.grpo.sampler import ProgressiveSampler, Rows, lag_of
+from loupe.grpo.sampler import ProgressiveSampler
 from loupe.grpo.scoring import figures, reward_rows
 from loupe.grpo.scoring import score as score_episodes
 from loupe.grpo.stopwatch import Stopwatch
-from loupe.grpo.tasks import Row
+from loupe.grpo.update_figures import UpdateFigures
 from loupe.grpo.vllm_policy import VllmPolicy
 from loupe.grpo.window import select
+from loupe.grpo.work import Work, sampler_of
 from loupe.rewards.joint import JointReward, RewardTable
 from loupe.rewards.terms import TERMS
 from loupe.zoom.loop import Played, play
 
 _LOG = logging.getLogger(__name__)
-_TOKENS = "coverage/tokens"
-"""A number of tokens, where the other figures of a loss are means."""
 SAMPLER_STATE = "sampler.json"
 """The sampler's state in a checkpoint."""
-
-
-@dataclass(frozen=True)
-class Work:
-    """What is played, and where it is written down: the rows of all tasks, the folder of their images, the settings."""
-
-    rows: Sequence[Row]
-    data: Path
-    config: GrpoConfig
-    run: RunFolder
 
 
 def reward_names() -> list[Any]:
@@ -88,7 +75,7 @@ class ZoomGRPOTrainer(Resuming, GRPOTrainer):
     def __init__(self, *, work: Work, args: Any, **kwargs: Any) -> None:
         # The sampler is asked for while the parent is being built.
         self.work = work
-        self.sampler = _sampler(work, args)
+        self.sampler = sampler_of(work, args)
         self.loss_config = loss_config(work.config, args)
         with _asking_for_a_reference(args, needed=needs_reference(self.loss_config)):
             super().__init__(args=args, **kwargs)
@@ -102,7 +89,7 @@ class ZoomGRPOTrainer(Resuming, GRPOTrainer):
         self.stopwatch = Stopwatch(self.accelerator.device)
         self._longest_turn = max(row.protocol.max_new_tokens for row in work.rows)
         self._tokens = torch.zeros(())
-        self._sums: dict[str, torch.Tensor] = {}
+        self._update = UpdateFigures()
         self._shares_prompts = work.config.share_prompts and takes_packed(self.model)
         if work.config.share_prompts and not self._shares_prompts:
             _LOG.warning("prompts are not shared in training: %s takes no mask of groups", attention_of(self.model))
@@ -335,7 +322,9 @@ class ZoomGRPOTrainer(Resuming, GRPOTrainer):
             ),
             self.loss_config,
         )
-        self._add_up(outputs.metrics, batch)
+        self._update.add(outputs.metrics, batch)
+        if self.accelerator.sync_gradients:
+            self._note(self._update.complete(self.accelerator))
         return outputs.loss
 
     # Figures.
@@ -344,50 +333,12 @@ class ZoomGRPOTrainer(Resuming, GRPOTrainer):
         """One forward and backward pass; what it took goes to the log."""
         started = self.stopwatch.now()
         loss = super().training_step(model, inputs, num_items_in_batch)
-        parts = self.stopwatch.lap()
-        parts["backward"] = self.stopwatch.now() - started - sum(parts.values())
-        self._note({f"seconds/{part}": seconds for part, seconds in parts.items()})
+        self._note(self.stopwatch.split(started))
         return loss
 
     def _note(self, numbers: Mapping[str, float]) -> None:
         for name, value in numbers.items():
             self._metrics["train"][name].append(value)
-
-    def _add_up(self, metrics: Mapping[str, torch.Tensor], batch: MicroBatch) -> None:
-        """Add a micro-batch's figures to those of its update, each as a sum and what it is a mean over; at the end of
-        the update note the means over all of it, in all processes, and how many tokens were chosen."""
-        own = batch.mask.sum().float()
-        chosen = torch.zeros_like(own) if batch.selected is None else (batch.selected & batch.mask).sum().float()
-        weights = {"coverage/kl_selected": chosen, "coverage/covariance": chosen, "coverage/kl_rest": own - chosen}
-        for name, value in metrics.items():
-            weight = weights.get(name, own)
-            added = torch.stack([value.float() if name == _TOKENS else value.float() * weight, weight])
-            self._sums[name] = self._sums.get(name, torch.zeros_like(added)) + added
-        if self.accelerator.sync_gradients:
-            names = sorted(self._sums)
-            table: Any = self.accelerator.reduce(torch.stack([self._sums[name] for name in names]), reduction="sum")
-            for name, (total, weight) in zip(names, table.tolist(), strict=True):
-                if weight:
-                    self._note({name: total if name == _TOKENS else total / weight})
-            self._sums = {}
-
-
-def _sampler(work: Work, arguments: Any) -> ProgressiveSampler:
-    passes = arguments.num_iterations * arguments.steps_per_generation
-    updates = arguments.max_steps * arguments.gradient_accumulation_steps
-    rows, ranks = work.rows, work.config.rewards.rank > 0
-    return ProgressiveSampler(
-        Rows([row.rating for row in rows], [row.dataset for row in rows], [row.task for row in rows]),
-        work.config.resampling,
-        images_per_chunk=arguments.generation_batch_size // arguments.num_generations,
-        generations=arguments.num_generations,
-        passes=passes,
-        chunks=-(-updates // passes),
-        seed=arguments.seed,
-        mix={name: task.share for name, task in work.config.mix.items()},
-        per_dataset={row.task: 2 for row in rows if ranks and "rating" in row.protocol.asks},
-        lag=lag_of(passes=passes, accumulation=arguments.gradient_accumulation_steps),
-    )
 
 
 @contextmanager

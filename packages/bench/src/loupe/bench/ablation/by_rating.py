@@ -5,21 +5,14 @@ the scale the same.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 from loupe.bench.ablation.judged import Judged
 from loupe.bench.correlate import Floats, Weighted
+from loupe.data.rating_bins import BINS, bin_edges, rating_bins
 
-BINS = 8
-"""Equal-width bins over the ratings 1 to 5."""
-EDGES = [1 + 4 * edge / BINS for edge in range(BINS + 1)]
-
-
-def rating_bins(ratings: Floats) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Bin (n,) of each rating, 0..BINS-1; an upper edge belongs to the next bin, 5 to the last."""
-    return np.clip(((ratings - 1) / 4 * BINS).astype(np.int64), 0, BINS - 1)
+EDGES = bin_edges()
 
 
 def balanced_error(run: Judged) -> Weighted:

@@ -6,7 +6,7 @@ and the mask of what the agent itself wrote is known by construction.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -53,6 +53,14 @@ class Encoded:
             patches = pixels.split(grids.prod(-1).tolist())[images]
             pixels, grids = (torch.cat(patches), grids[images]) if patches else (None, None)
         return Encoded(self.input_ids[ids], self.wrote[ids], pixels, grids)
+
+
+def pictures(parts: Iterable[Encoded]) -> dict[str, torch.Tensor]:
+    """Images of all parts, one after the other, as inputs of a model (pixel_values, image_grid_thw); {} for none."""
+    pixels, grids = zip(*((part.pixel_values, part.grid_thw) for part in parts), strict=True)
+    shown = [tensor for tensor in pixels if tensor is not None]
+    laid = [tensor for tensor in grids if tensor is not None]
+    return {"pixel_values": torch.cat(shown), "image_grid_thw": torch.cat(laid)} if shown else {}
 
 
 @dataclass(frozen=True)
@@ -132,11 +140,7 @@ class ChatEncoder:
             "attention_mask": attention,
             "mm_token_type_ids": (ids == self.image_token_id).long(),
         }
-        pictured = [row for row in rows if row.pixel_values is not None]
-        if pictured:
-            batch["pixel_values"] = torch.cat([row.pixel_values for row in pictured if row.pixel_values is not None])
-            batch["image_grid_thw"] = torch.cat([row.grid_thw for row in pictured if row.grid_thw is not None])
-        return batch
+        return batch | pictures(rows)
 
     def _between(self, piece: str, pads: list[int]) -> list[int]:
         """Ids of a piece of the template, with each image place as long as the next of `pads` says; takes them out."""

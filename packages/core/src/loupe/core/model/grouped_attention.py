@@ -18,9 +18,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from loupe.core.model.packed import attention_of, set_attention, takes_packed
-
-NAME = "grouped_sdpa"
+from loupe.core.model.packed import GROUPED, attention_of, set_attention, takes_packed
 
 
 @dataclass(frozen=True)
@@ -91,7 +89,7 @@ def grouped_attention(
 def use_grouped_attention(model: Any) -> None:
     """Let the language model attend by groups, where its attention is SDPA; the vision tower keeps its own."""
     if attention_of(model) == "sdpa":
-        set_attention(model, NAME)
+        set_attention(model, GROUPED)
 
 
 @contextmanager
@@ -99,7 +97,7 @@ def masked_attention(model: Any) -> Iterator[None]:
     """A model that takes masks of four dimensions: one that does not (flash attention) takes ours for as long."""
     own = attention_of(model)
     if not takes_packed(model):
-        set_attention(model, NAME)
+        set_attention(model, GROUPED)
     try:
         yield
     finally:
@@ -171,5 +169,5 @@ def _for_each(tensor: torch.Tensor, count: int) -> torch.Tensor:
     return tensor[:, None].expand(-1, count, -1, -1, -1).reshape(-1, *tensor.shape[1:])
 
 
-AttentionInterface.register(NAME, grouped_attention)
-AttentionMaskInterface.register(NAME, sdpa_mask)
+AttentionInterface.register(GROUPED, grouped_attention)
+AttentionMaskInterface.register(GROUPED, sdpa_mask)

@@ -17,8 +17,6 @@ from loupe.core.policy import Conversation, Reply
 
 _TAIL = 16
 """Tokens at the end of a completion in which a closing tag is looked for; each holds one character at least."""
-
-
 _REMEMBERED = 2**31
 """Bytes of keys and values that a policy keeps from one call to the next."""
 

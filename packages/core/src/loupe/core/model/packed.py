@@ -7,10 +7,15 @@ are those of the samples taken one by one, at the cost of one prompt. The same r
 in a cache, and training, where it is there at once. Ours; any attention that takes a mask of four dimensions can do it.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 
+from loupe.core.model.encode import Encoded, pictures
+
+GROUPED = "grouped_sdpa"
+"""Name of the attention that `loupe.core.model.grouped_attention` registers."""
 SHARED, PAD = -1, -2
 """Owners of a prompt's tokens and of padding; samples are 0, 1, …"""
 
@@ -32,7 +37,7 @@ def set_attention(model: Any, name: str) -> None:
 
 def takes_packed(model: Any) -> bool:
     """True where the model's attention takes a mask of four dimensions."""
-    return attention_of(model) in ("sdpa", "eager", "grouped_sdpa")
+    return attention_of(model) in ("sdpa", "eager", GROUPED)
 
 
 def visible(owners: torch.Tensor, *, queries: int, model: Any) -> torch.Tensor:
@@ -64,3 +69,15 @@ def positions_of(model: Any, ids: torch.Tensor, grid_thw: torch.Tensor | None, a
         mm_token_type_ids=(ids == inner.config.image_token_id).long(),
     )
     return positions
+
+
+def positions_from_zero(model: Any, parts: Sequence[Encoded]) -> list[torch.Tensor]:
+    """Positions (3, T) of each part, as if it stood alone."""
+    lengths = [len(part.input_ids) for part in parts]
+    ids = torch.zeros((len(parts), max(lengths)), dtype=torch.long)
+    attention = torch.zeros_like(ids)
+    for row, part in enumerate(parts):
+        ids[row, : lengths[row]] = torch.tensor(part.input_ids)
+        attention[row, : lengths[row]] = 1
+    made = positions_of(model, ids, pictures(parts).get("image_grid_thw"), attention)
+    return [made[:, row, :length] for row, length in enumerate(lengths)]

@@ -12,9 +12,9 @@ import torch
 from PIL import Image
 
 from loupe.core.model.decode import Writing
-from loupe.core.model.encode import Encoded
+from loupe.core.model.encode import Encoded, pictures
 from loupe.core.model.grouped_cache import Batch, Group, Layout
-from loupe.core.model.packed import SHARED, positions_of
+from loupe.core.model.packed import SHARED, positions_from_zero
 from loupe.core.policy import Conversation
 
 
@@ -97,36 +97,14 @@ def read(model: Any, groups: Sequence[Sequence[Turn]], *, pad_id: int) -> Writin
         starts = [item.place + 1 for items in standings for item in items]
         parked = [items[0].group.of([item.sample for item in items]) for items in standings]
         batch = Batch(model, parked, pad_id=pad_id)
-    ids, positions, images = _flat(model, new, starts)
+    positions = [start + part for start, part in zip(starts, positions_from_zero(model, new), strict=True)]
     layout = Layout.of(owners, [len(part.input_ids) for part in new], device=device)
-    logits = batch.feed(layout, ids, positions, images=images)
-    places = positions.amax(0)
-    ends = torch.stack([part.max() for part in places.split([len(part.input_ids) for part in new])])
+    ids = torch.tensor([token for part in new for token in part.input_ids], device=device)
+    images = {name: tensor.to(device) for name, tensor in pictures(new).items()}
+    logits = batch.feed(layout, ids, torch.cat(positions, dim=1).to(device), images=images)
+    ends = torch.stack([part.max() for part in positions]).to(device)
     if groups[0][0].standing is not None:
         return Writing(batch, owners, logits, ends)
     rows = [(number, sample) for number, group in enumerate(groups) for sample in range(len(group))]
     source = torch.tensor([number for number, _ in rows], device=device)
     return Writing(batch, rows, logits[source], ends[source])
-
-
-def _flat(
-    model: Any, parts: Sequence[Encoded], starts: Sequence[int]
-) -> tuple[torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]:
-    """ids (N,), positions (3, N) and images of all parts one after the other; each part begins at its start."""
-    device = model.device
-    length = max(len(part.input_ids) for part in parts)
-    padded = torch.zeros((len(parts), length), dtype=torch.long)
-    attention = torch.zeros_like(padded)
-    for row, part in enumerate(parts):
-        padded[row, : len(part.input_ids)] = torch.tensor(part.input_ids)
-        attention[row, : len(part.input_ids)] = 1
-    pictured = [part for part in parts if part.pixel_values is not None and part.grid_thw is not None]
-    images: dict[str, torch.Tensor] = {}
-    if pictured:
-        images["pixel_values"] = torch.cat([part.pixel_values for part in pictured if part.pixel_values is not None])
-        images["image_grid_thw"] = torch.cat([part.grid_thw for part in pictured if part.grid_thw is not None])
-    positions = positions_of(model, padded, images.get("image_grid_thw"), attention)
-    positions = positions + torch.tensor(starts)[None, :, None]
-    real = attention.bool()
-    images = {name: tensor.to(device) for name, tensor in images.items()}
-    return padded[real].to(device), positions[:, real].to(device), images

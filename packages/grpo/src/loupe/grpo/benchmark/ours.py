@@ -19,7 +19,8 @@ from loupe.grpo.config import GrpoConfig
 from loupe.grpo.resampling import ResamplingConfig
 from loupe.grpo.tasks import Row
 from loupe.grpo.train import numbered, trainer_arguments
-from loupe.grpo.trainer import Work, ZoomGRPOTrainer, reward_names
+from loupe.grpo.trainer import ZoomGRPOTrainer, reward_names
+from loupe.grpo.work import Work
 from loupe.rewards.joint import RewardTable
 from loupe.rewards.settings import RewardWeights
 from loupe.zoom.loop import LoopInput

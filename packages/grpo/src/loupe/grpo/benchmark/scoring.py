@@ -2,11 +2,12 @@
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 from transformers import Qwen2_5_VLForConditionalGeneration
 
 from loupe.core.model.encode import ChatEncoder
@@ -38,8 +39,7 @@ def _ours(work: BenchWork, folder: Path) -> Callable[[], list[list[int]]]:
     def run() -> list[list[int]]:
         # A policy of its own each time: nothing may be remembered from one pass to the next.
         policy = FullLength(LocalPolicy(model, processor, max_new_tokens=work.tokens, batch_size=len(images)), work)
-        asked = [Conversation(str(place), "", [UserTurn((image,), question)]) for place, image in enumerate(images)]
-        return [list(reply.token_ids) for reply in policy.respond(asked, seed=0)]
+        return [list(reply.token_ids) for reply in policy.respond(_asked(images, question), seed=0)]
 
     return run
 
@@ -54,8 +54,7 @@ def _library(work: BenchWork, folder: Path) -> Callable[[], list[list[int]]]:
 
     def run() -> list[list[int]]:
         encoder = ChatEncoder(processor)
-        asked = [Conversation(str(place), "", [UserTurn((image,), question)]) for place, image in enumerate(images)]
-        batch = encoder.collate([encoder.encode(item) for item in asked])
+        batch = encoder.collate([encoder.encode(item) for item in _asked(images, question)])
         with torch.no_grad():
             written = model.generate(
                 **{name: tensor.to(work.device) for name, tensor in batch.items()},
@@ -68,6 +67,10 @@ def _library(work: BenchWork, folder: Path) -> Callable[[], list[list[int]]]:
         return written[:, batch["input_ids"].shape[1] :].tolist()
 
     return run
+
+
+def _asked(images: Sequence[Image.Image], question: str) -> list[Conversation]:
+    return [Conversation(str(place), "", [UserTurn((image,), question)]) for place, image in enumerate(images)]
 
 
 WAYS: dict[str, Callable[[BenchWork, Path], Callable[[], list[list[int]]]]] = {

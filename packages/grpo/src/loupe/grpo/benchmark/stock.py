@@ -87,10 +87,8 @@ class _StockTrainer(GRPOTrainer):
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
         started = self.stopwatch.now()
         loss = super().training_step(model, inputs, num_items_in_batch)
-        parts = self.stopwatch.lap()
-        parts["backward"] = self.stopwatch.now() - started - sum(parts.values())
-        for part, seconds in parts.items():
-            self._metrics["train"][f"seconds/{part}"].append(seconds)
+        for name, seconds in self.stopwatch.split(started).items():
+            self._metrics["train"][name].append(seconds)
         return loss
 
     def _two_turns(self, prompts: list[Any]) -> Any:
