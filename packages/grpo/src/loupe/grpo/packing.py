@@ -16,14 +16,14 @@ import torch
 
 from loupe.core.model.encode import pictures
 from loupe.core.model.grouped_attention import Segments
-from loupe.core.model.packed import PAD, SHARED, positions_from_zero, visible
+from loupe.core.model.packed import PAD, SHARED, base_of, positions_from_zero, visible
 from loupe.grpo.rollout import Rollout, by_prompt
 
 
 @dataclass(frozen=True)
 class Packed:
-    """Inputs of a model, and where the rollouts stand in its output: row and column (N,) of each completion token, and
-    the same tokens' place (N,) in a tensor (rollouts, C). `shape` is that tensor's."""
+    """Inputs of a model, and the N tokens that the agent wrote: which ones (labels), the row and column of the model's
+    last hidden state that predicts each, and its place in a tensor (rollouts, C), whose shape is `shape`."""
 
     inputs: dict[str, Any]
     labels: torch.Tensor
@@ -31,6 +31,8 @@ class Packed:
     column: torch.Tensor
     place: tuple[torch.Tensor, torch.Tensor]
     shape: tuple[int, int]
+    backbone: Any
+    """What the fused head asks for the hidden state."""
 
 
 def pack(model: Any, rollouts: Sequence[Rollout], *, pad_id: int, length: int, shared: bool) -> Packed:
@@ -56,9 +58,10 @@ def pack(model: Any, rollouts: Sequence[Rollout], *, pad_id: int, length: int, s
         inputs["segments"] = Segments.of(prompts, lengths, device=device)
     else:
         inputs["attention_mask"] = (owners != PAD).long()
-    labels = grid.labels().to(device)
-    row, column, place = grid.places()
-    return Packed(inputs, labels, row.to(device), column.to(device), place, (len(rollouts), length))
+    labels, row, column, place = grid.written()
+    shape = (len(rollouts), length)
+    backbone = base_of(model).base_model
+    return Packed(inputs, labels.to(device), row.to(device), column.to(device), place, shape, backbone)
 
 
 def score(model: Any, packed: Packed, *, entropy: bool = False) -> tuple[torch.Tensor, torch.Tensor | None]:
@@ -66,15 +69,25 @@ def score(model: Any, packed: Packed, *, entropy: bool = False) -> tuple[torch.T
 
     Zero on tokens that the agent did not write and on padding. `model` has TRL's fused head, whose temperature counts.
     """
-    output = model(**packed.inputs, shift_labels=packed.labels, fused_lm_head=True)
+    # Where the head does not compile to Triton it scores all that it is given, the prompt too.
+    hook = packed.backbone.register_forward_hook(lambda _module, _args, output: _predicting(output, packed))
+    try:
+        output = model(**packed.inputs, shift_labels=packed.labels[None], fused_lm_head=True)
+    finally:
+        hook.remove()
     return _unpacked(output.log_probs, packed), _unpacked(output.entropy, packed) if entropy else None
 
 
+def _predicting(output: Any, packed: Packed) -> Any:
+    """A backbone's output with the hidden states (1, N, width) alone from which the agent's tokens are predicted."""
+    output.last_hidden_state = output.last_hidden_state[packed.row, packed.column][None]
+    return output
+
+
 def _unpacked(values: torch.Tensor, packed: Packed) -> torch.Tensor:
-    out = values.new_zeros(packed.shape)
-    return out.index_put(
-        (packed.place[0].to(values.device), packed.place[1].to(values.device)), values[packed.row, packed.column]
-    )
+    """(1, N) at their places in (rollouts, C), zero elsewhere."""
+    place = tuple(part.to(values.device) for part in packed.place)
+    return values.new_zeros(packed.shape).index_put(place, values[0])
 
 
 @dataclass(frozen=True)
@@ -118,24 +131,18 @@ class _Grid:
             out[:, number, start : start + flat.shape[1]] = flat
         return out
 
-    def labels(self) -> torch.Tensor:
-        """(groups, T): the token that each column predicts, where the agent wrote it; -100 elsewhere."""
-        out = torch.full((len(self.groups), self.width), -100)
-        for number, group in enumerate(self.groups):
-            flat = [
-                token if wrote else -100
-                for item in group
-                for token, wrote in zip(item.completion.input_ids, item.completion.wrote, strict=True)
-            ]
-            out[number, self.prompt : self.prompt + len(flat)] = torch.tensor(flat)
-        return out
-
-    def places(self) -> tuple[torch.Tensor, torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:
+    def written(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:
+        """Of each token (N,) that the agent wrote: its id, row and column of what predicts it, and its place (rollout,
+        token)."""
+        items = [item for group in self.groups for item in group]
+        flat = [length for lengths in self.lengths for length in lengths]
+        wrote = torch.tensor([wrote for item in items for wrote in item.completion.wrote])
+        labels = torch.tensor([token for item in items for token in item.completion.input_ids])
         row = torch.tensor([number for number, lengths in enumerate(self.lengths) for _ in range(sum(lengths))])
         column = torch.cat([torch.arange(self.prompt, self.prompt + sum(lengths)) for lengths in self.lengths])
-        flat = [length for lengths in self.lengths for length in lengths]
         sample = torch.arange(len(flat)).repeat_interleave(torch.tensor(flat))
-        return row, column, (sample, torch.cat([torch.arange(length) for length in flat]))
+        token = torch.cat([torch.arange(length) for length in flat])
+        return labels[wrote], row[wrote], column[wrote], (sample[wrote], token[wrote])
 
 
 def _tokens(group: Sequence[Rollout]) -> list[int]:
