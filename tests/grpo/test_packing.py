@@ -96,8 +96,7 @@ def rollouts(encoder: ChatEncoder, groups: Sequence[Any] = GROUPS) -> list[Rollo
 
 
 def packed(model: Any, encoder: ChatEncoder, items: Sequence[Rollout], *, shared: bool) -> Packed:
-    length = max(len(item.completion.input_ids) for item in items)
-    return pack(model, items, pad_id=encoder.tokenizer.pad_token_id, length=length, shared=shared)
+    return pack(model, items, pad_id=encoder.tokenizer.pad_token_id, shared=shared)
 
 
 Result = tuple[torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]

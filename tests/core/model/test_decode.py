@@ -16,7 +16,7 @@ from loupe.core.model.decode import Completion, Decoding, Writing, write
 from loupe.core.model.encode import ChatEncoder
 from loupe.core.model.loading import LoraSettings, ModelConfig, load_model
 from loupe.core.model.local_policy import decoding_for
-from loupe.core.model.packed import SHARED, base_of
+from loupe.core.model.packed import base_of
 from loupe.core.model.rating_reader import RatingReader
 from loupe.core.model.sampling import Sampling
 from loupe.core.model.sessions import Turn, images_of, read
@@ -55,7 +55,7 @@ def settings(model: Any, processor: Any, *, tokens: int, temperature: float = 0.
 
 
 def seeds_of(writing: Writing) -> list[list[int]]:
-    return [[number] for number in range(len(writing.rows))]
+    return [[number] for number in range(len(writing.logits))]
 
 
 def written(
@@ -102,7 +102,7 @@ def plain_log_probs(
 
 @contextmanager
 def fed_to(model: Any) -> Iterator[list[torch.Size]]:
-    """Shapes (groups, columns) of all that goes through the language model meanwhile."""
+    """Shapes (rows, columns) of all that goes through the language model meanwhile."""
     shapes: list[torch.Size] = []
     note = base_of(model).model.register_forward_pre_hook(
         lambda _, __, inputs: shapes.append(inputs["input_ids"].shape), with_kwargs=True
@@ -178,7 +178,7 @@ def test_a_row_that_stops_early_leaves_the_others_as_they_were(loaded: tuple[Any
             assert completion.token_ids == free[row][:end]
 
 
-def test_what_is_fed_falls_as_samples_finish_and_groups_leave(loaded: tuple[Any, Any]) -> None:
+def test_what_is_fed_falls_as_samples_finish(loaded: tuple[Any, Any]) -> None:
     free_settings = settings(*loaded, tokens=16, temperature=1.0)
     free = ids(written(loaded, ROWS, free_settings, samples=3))
     stopping = replace(free_settings, stop_ids=tuple({row[2 + 2 * number] for number, row in enumerate(free[:5])}))
@@ -187,18 +187,20 @@ def test_what_is_fed_falls_as_samples_finish_and_groups_leave(loaded: tuple[Any,
         cut = write(writing, stopping, seeds=seeds_of(writing))
     lengths = [len(completion.token_ids) for completion in cut]
     assert ids(cut) == [row[:length] for row, length in zip(free, lengths, strict=True)]
-    expected: list[tuple[int, int]] = []
+    expected, rows = list[tuple[int, int]](), 9
     for step in range(1, max(lengths)):
-        # Who has written more than `step` tokens in the end was fed the one of this step.
-        live = [sum(length > step for length in lengths[first : first + 3]) for first in (0, 3, 6)]
-        expected.append((sum(map(bool, live)), max(live)))
+        # Who has written more than `step` tokens in the end was fed the one of this step; the dead leave in crowds.
+        live = sum(length > step for length in lengths)
+        rows = live if live < 0.75 * rows else rows
+        expected.append((rows, 1))
     assert [tuple(shape) for shape in shapes] == expected
-    assert expected[0] == (3, 3)
-    assert {groups for groups, _ in expected} >= {3, 2}
-    for group in range(3):
-        owners = writing.parked[group].owners.tolist()
-        assert [owners.count(sample) + 1 for sample in range(3)] == lengths[3 * group : 3 * group + 3]
-        assert owners.count(SHARED) == len(ChatEncoder(loaded[1]).encode(ROWS[group]).input_ids)
+    assert expected[0] == (9, 1) and expected[-1][0] < 6
+    for row, length in enumerate(lengths):
+        parked = writing.parked[row]
+        assert {key.shape[1] for key, _ in parked.layers} == {length - 1}
+        assert {key.shape[1] for key, _ in parked.prompt.layers} == {
+            len(ChatEncoder(loaded[1]).encode(ROWS[row // 3]).input_ids)
+        }
 
 
 def test_a_prompt_and_its_image_are_read_once_for_all_samples(loaded: tuple[Any, Any]) -> None:

@@ -14,8 +14,8 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from loupe.core.model.grouped_attention import (
     Segments,
+    grouped,
     grouped_attention,
-    masked_attention,
     use_grouped_attention,
 )
 from loupe.core.model.loading import ModelConfig, load_model, save_model
@@ -26,7 +26,9 @@ HEADS, FEWER, WIDTH = 4, 2, 8
 SDPA: Any = SimpleNamespace(
     config=SimpleNamespace(get_text_config=lambda: SimpleNamespace(_attn_implementation="sdpa"))
 )
-MODULE: Any = SimpleNamespace(num_key_value_groups=HEADS // FEWER, is_causal=True)
+LAYERS: Any = SimpleNamespace(num_hidden_layers=2)
+MODULE: Any = SimpleNamespace(num_key_value_groups=HEADS // FEWER, is_causal=True, layer_idx=0, config=LAYERS)
+LAST: Any = SimpleNamespace(layer_idx=1, config=LAYERS)
 
 Groups = list[tuple[int, list[int]]]
 """The length of each group's prompt, and of each of its continuations."""
@@ -61,15 +63,15 @@ def tensors(owners: torch.Tensor, seed: int) -> list[torch.Tensor]:
     return [(2 * torch.randn(shape, generator=generator)).requires_grad_() for shape in shapes]
 
 
-def by_groups(parts: Sequence[torch.Tensor], groups: Groups) -> torch.Tensor:
+def by_groups(parts: Sequence[torch.Tensor], groups: Groups, module: Any = MODULE) -> torch.Tensor:
     query, key, value = parts
-    return grouped_attention(MODULE, query, key, value, None, segments=segments_of(groups), scaling=0.3)[0]
+    return grouped_attention(module, query, key, value, None, segments=segments_of(groups), scaling=0.3)[0]
 
 
 def dense(parts: Sequence[torch.Tensor], owners: torch.Tensor) -> torch.Tensor:
     """(B, T, heads, width), each query head with a copy of its keys and values."""
     query, key, value = parts
-    mask = visible(owners, queries=owners.shape[1], model=SDPA)
+    mask = visible(owners, model=SDPA)
     copies = [part.repeat_interleave(HEADS // FEWER, dim=1) for part in (key, value)]
     return F.scaled_dot_product_attention(query, *copies, attn_mask=mask, scale=0.3).transpose(1, 2)
 
@@ -110,7 +112,7 @@ def test_a_token_hangs_on_what_it_may_see_and_on_nothing_else(groups: Groups, se
     owners = owners_of(groups)
     row = data.draw(st.integers(0, len(groups) - 1))
     column = data.draw(st.sampled_from((owners[row] != PAD).nonzero().flatten().tolist()))
-    seen = visible(owners, queries=owners.shape[1], model=SDPA)[row, 0, column]
+    seen = visible(owners, model=SDPA)[row, 0, column]
     before = [part.detach() for part in tensors(owners, seed)]
     after = [part.detach() for part in tensors(owners, seed + 1)]
     same = torch.zeros(owners.shape, dtype=torch.bool)
@@ -131,7 +133,6 @@ def test_a_worked_example_of_where_continuations_stand() -> None:
     segments = segments_of([(3, [2, 1]), (2, [3])])
     assert segments.prompt == 3
     assert segments.columns.tolist() == [[[3, 4, 3], [5, 3, 3]], [[3, 4, 5], [3, 3, 3]]]
-    assert segments.real.long().tolist() == [[[1, 1, 0], [1, 0, 0]], [[1, 1, 1], [0, 0, 0]]]
     # Continuation 1 begins at the flat place 1 · 3.
     assert segments.places.tolist() == [[0, 1, 3], [0, 1, 2]]
     assert segments.prompt_real is not None
@@ -149,10 +150,11 @@ def test_places_are_the_inverse_of_columns(groups: Groups) -> None:
         flat = segments.columns[row].flatten()
         columns = torch.arange(segments.prompt, segments.prompt + sum(lengths))
         assert torch.equal(flat[segments.places[row, : sum(lengths)]], columns)
-        assert torch.equal(flat[segments.real[row].flatten()], columns)
-        for number in range(len(lengths)):
-            own = segments.columns[row, number][segments.real[row, number]]
-            assert owners[row, own].tolist() == [number] * lengths[number]
+        own = [segments.columns[row, number, :length] for number, length in enumerate(lengths)]
+        assert torch.equal(torch.cat(own), columns)
+        assert [owners[row, part].tolist() for part in own] == [
+            [number] * length for number, length in enumerate(lengths)
+        ]
 
 
 def test_a_worked_example_of_two_continuations() -> None:
@@ -165,16 +167,23 @@ def test_a_worked_example_of_two_continuations() -> None:
     assert mixed[0, :, 0, 0].tolist() == pytest.approx([8, (8 + 2) / 2, (8 + 2 + 4) / 3, (8 + 0) / 2], abs=1e-5)
 
 
-@pytest.mark.parametrize(("queries", "masked"), [(13, True), (3, True), (1, True), (13, False), (1, False)])
-def test_without_segments_it_is_the_library_s_sdpa(queries: int, masked: bool) -> None:
+def test_in_the_last_layer_a_prompt_has_no_outputs_and_all_else_is_as_it_was() -> None:
+    parts = tensors(owners_of(RAGGED), 4)
+    inner, last = by_groups(parts, RAGGED), by_groups(parts, RAGGED, LAST)
+    prompt = max(length for length, _ in RAGGED)
+    assert torch.equal(last[:, prompt:], inner[:, prompt:])
+    assert not last[:, :prompt].any() and inner[:, :prompt].any()
+
+
+@pytest.mark.parametrize("masked", [True, False])
+def test_without_segments_it_is_the_library_s_sdpa(masked: bool) -> None:
     owners = owners_of(RAGGED)
     query, key, value = (part.detach() for part in tensors(owners, 4))
-    query = query[:, :, -queries:]
-    mask = visible(owners, queries=queries, model=SDPA) if masked else None
+    mask = visible(owners, model=SDPA) if masked else None
     ours, none = grouped_attention(MODULE, query, key, value, mask, scaling=0.3)
     reference, _ = sdpa_attention_forward(MODULE, query, key, value, mask, scaling=0.3)
     assert none is None
-    torch.testing.assert_close(ours, reference, rtol=1e-5, atol=1e-6)
+    assert torch.equal(ours, reference)
 
 
 def test_half_precision_is_as_near_as_it_can_be() -> None:
@@ -211,11 +220,11 @@ def test_a_saved_model_does_not_ask_others_for_our_attention(pocket_folder: Path
     assert GROUPED not in (tmp_path / "again" / "config.json").read_text()
 
 
-@pytest.mark.parametrize(("own", "meanwhile"), [("flash_attention_2", GROUPED), ("eager", "eager"), (GROUPED, GROUPED)])
-def test_attention_without_masks_gives_way_for_as_long_as_they_are_needed(own: str, meanwhile: str) -> None:
+@pytest.mark.parametrize("own", ["flash_attention_2", "eager", "sdpa", GROUPED])
+def test_other_attention_gives_way_for_as_long_as_a_model_writes(own: str) -> None:
     text = SimpleNamespace(_attn_implementation=own)
     model = SimpleNamespace(config=SimpleNamespace(get_text_config=lambda: text))
-    with pytest.raises(KeyError), masked_attention(model):
-        assert attention_of(model) == meanwhile
+    with pytest.raises(KeyError), grouped(model):
+        assert attention_of(model) == GROUPED
         raise KeyError
     assert attention_of(model) == own

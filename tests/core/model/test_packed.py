@@ -54,27 +54,27 @@ def loaded(folder: Path) -> tuple[Any, Any]:
 
 
 def test_a_token_sees_what_came_before_it_and_is_shared_or_its_own() -> None:
-    mask = visible(torch.tensor([ROW]), queries=6, model=stub("sdpa"))
+    mask = visible(torch.tensor([ROW]), model=stub("sdpa"))
     assert mask.dtype == torch.bool
     assert mask.long().tolist() == [[SEEN]]
 
 
-def test_the_last_tokens_alone_have_the_last_rows_of_the_mask() -> None:
-    mask = visible(torch.tensor([ROW, ROW[::-1]]), queries=2, model=stub(GROUPED))
-    assert mask[0, 0].long().tolist() == SEEN[4:]
+def test_each_row_has_a_mask_of_its_own() -> None:
+    mask = visible(torch.tensor([ROW, ROW[::-1]]), model=stub(GROUPED))
+    assert mask[0, 0].long().tolist() == SEEN
     # Behind padding, 0, 1 and 0 stand the two shared ones, who see each other and no one else.
-    assert mask[1, 0].long().tolist() == [[0, 0, 0, 0, 1, 0], [0, 0, 0, 0, 1, 1]]
+    assert mask[1, 0, 4:].long().tolist() == [[0, 0, 0, 0, 1, 0], [0, 0, 0, 0, 1, 1]]
 
 
 def test_eager_attention_adds_the_same_mask_to_its_scores() -> None:
-    mask = visible(torch.tensor([ROW]), queries=6, model=stub("eager"))
+    mask = visible(torch.tensor([ROW]), model=stub("eager"))
     lowest = torch.finfo(torch.float32).min
     assert mask.tolist() == [[[[0.0 if seen else lowest for seen in row] for row in SEEN]]]
 
 
 def test_every_token_sees_something() -> None:
     owners = torch.tensor([[PAD, PAD, SHARED, 0, 1, PAD], [PAD] * 6])
-    assert visible(owners, queries=6, model=stub("sdpa")).any(-1).all()
+    assert visible(owners, model=stub("sdpa")).any(-1).all()
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_a_packed_row_has_the_logits_of_its_samples_one_by_one(folder: Path, way
         packed = model(
             input_ids=ids,
             position_ids=positions,
-            attention_mask=visible(owners, queries=ids.shape[1], model=model),
+            attention_mask=visible(owners, model=model),
             pixel_values=pixels,
             image_grid_thw=grid,
             mm_token_type_ids=(ids == encoder.image_token_id).long(),
@@ -157,5 +157,6 @@ def test_a_packed_row_has_the_logits_of_its_samples_one_by_one(folder: Path, way
         plain = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32, attn_implementation="sdpa")
         for number, sample in enumerate(samples):
             alone = plain(**encoder.collate([sample])).logits[0]
-            torch.testing.assert_close(packed[: len(cut)], alone[: len(cut)], rtol=0, atol=1e-4)
+            if way != "segments":  # which have no outputs of a prompt
+                torch.testing.assert_close(packed[: len(cut)], alone[: len(cut)], rtol=0, atol=1e-4)
             torch.testing.assert_close(packed[owners[0] == number], alone[len(cut) :], rtol=0, atol=1e-4)

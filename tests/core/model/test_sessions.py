@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +12,12 @@ from PIL import Image
 from transformers import AutoModelForImageTextToText
 
 from loupe.core.model.encode import ChatEncoder, Encoded
-from loupe.core.model.grouped_cache import Group
+from loupe.core.model.grouped_cache import Parked, Prompt
 from loupe.core.model.loading import ModelConfig, load_model
-from loupe.core.model.packed import PAD, SHARED
 from loupe.core.model.sessions import Standing, Turn, batches, images_of, read
 from loupe.core.policy import Conversation, Reply, UserTurn
 
-NO_GROUP = Group([], [], torch.empty(0, dtype=torch.long))
+NOTHING = Parked(Prompt([]), [])
 
 
 def picture(side: int) -> Image.Image:
@@ -33,8 +31,8 @@ def words(*ids: int) -> Encoded:
     return Encoded(list(ids), [False] * len(ids), None, None)
 
 
-def stood(*ids: int, images: tuple[Image.Image, ...] = (), group: Group = NO_GROUP, sample: int = 0) -> Standing:
-    return Standing(group, sample, list(ids), len(ids) - 1, images)
+def stood(*ids: int, images: tuple[Image.Image, ...] = (), parked: Parked = NOTHING) -> Standing:
+    return Standing(parked, list(ids), len(ids) - 1, images)
 
 
 def indices(made: list[list[list[Turn]]]) -> list[list[list[int]]]:
@@ -110,12 +108,12 @@ def test_batches_hold_no_more_than_their_size_and_like_lengths() -> None:
 
 
 def test_who_goes_on_and_who_begins_never_share_a_batch() -> None:
-    one, other = replace(NO_GROUP), replace(NO_GROUP)
+    one, other = (Parked(Prompt([]), []) for _ in range(2))
     turns = [
         Turn(0, words(1, 2, 3), ()),
-        Turn(1, words(1, 2, 3), (), stood(1, group=one, sample=0)),
-        Turn(2, words(1, 2, 3, 4, 5), (), stood(1, 2, group=other, sample=0)),
-        Turn(3, words(1, 9, 3), (), stood(1, 9, group=one, sample=1)),
+        Turn(1, words(1, 2, 3), (), stood(1, parked=one)),
+        Turn(2, words(1, 2, 3, 4, 5), (), stood(1, 2, parked=other)),
+        Turn(3, words(1, 9, 3), (), stood(1, 9, parked=Parked(one.prompt, []))),
     ]
     # The samples of a group stand together; only what is new counts as length: two and one, three.
     assert indices(batches(turns, 8)) == [[[1, 3], [2]], [[0]]]
@@ -145,8 +143,8 @@ def test_reading_a_batch_gives_the_logits_of_each_conversation_alone(models: tup
     conversations = [looked(112), looked(56, 84), looked(28, 112, 56)]
     turns = [Turn(place, encoder.encode(asked), images_of(asked)) for place, asked in enumerate(conversations)]
     writing = read(model, [[turns[0]] * 2, [turns[1]], [turns[2]] * 3], pad_id=processor.tokenizer.pad_token_id)
-    assert writing.rows == [(0, 0), (0, 1), (1, 0), (2, 0), (2, 1), (2, 2)]
-    for row, (group, _) in enumerate(writing.rows):
+    assert len(writing.logits) == 6
+    for row, group in enumerate([0, 0, 1, 2, 2, 2]):
         batch = encoder.collate([turns[group].encoded])
         with torch.no_grad():
             wanted = plain(**batch).logits[0, -1]
@@ -168,25 +166,21 @@ def test_going_on_feeds_what_is_new_alone_and_gives_the_logits_of_the_whole(mode
     first, second = looked(112), looked(56)
     opened = [Turn(0, encoder.encode(first), images_of(first)), Turn(1, encoder.encode(second), images_of(second))]
     begun = read(model, [[opened[0]] * 3, [opened[1]]], pad_id=pad)
-    samples = [(0, 2, first, "Yes."), (0, 0, first, "I am not sure of that at all."), (1, 0, second, "No?")]
-    parked = [begun.batch.park(group) for group in range(2)]
+    samples = [(2, first, "Yes."), (0, first, "I am not sure of that at all."), (3, second, "No?")]
     going: list[Turn] = []
-    for place, (group, sample, asked, said) in enumerate(samples):
+    for place, (row, asked, said) in enumerate(samples):
         crop = picture(28 * (place + 2))
         whole = Conversation("", "", [*asked.user_turns, UserTurn((crop,), "And now?")], [Reply(said)])
-        ids, end = opened[group].encoded.input_ids, int(begun.places[begun.rows.index((group, 0))])
-        standing = Standing(parked[group], sample, ids, end, images_of(asked))
+        ids, end = opened[row // 3].encoded.input_ids, int(begun.places[row])
+        standing = Standing(begun.batch.park(row), ids, end, images_of(asked))
         going.append(Turn(place, encoder.encode(whole), images_of(whole), standing))
-    assert [group.owners.tolist() for group in parked] == [[SHARED] * len(turn.encoded.input_ids) for turn in opened]
     with fed_to(model) as seen:
         writing = read(model, [going[:2], going[2:]], pad_id=pad)
-    assert writing.rows == [(0, 2), (0, 0), (1, 0)]
     (fed,) = seen
-    assert fed[0].tolist() == going[0].new.input_ids + going[1].new.input_ids
-    assert fed[1, : len(going[2].new.input_ids)].tolist() == going[2].new.input_ids
-    assert writing.batch.owners[1].tolist().count(PAD) == writing.batch.owners.shape[1] - len(
-        going[2].encoded.input_ids
-    )
+    lengths = [len(turn.new.input_ids) for turn in going]
+    assert min(lengths) < max(lengths) and fed.shape == (3, max(lengths))
+    for row, turn in zip(fed, going, strict=True):
+        assert row[-len(turn.new.input_ids) :].tolist() == turn.new.input_ids
     for turn, logits in zip(going, writing.logits, strict=True):
         with torch.no_grad():
             wanted = plain(**encoder.collate([turn.encoded])).logits[0, -1]

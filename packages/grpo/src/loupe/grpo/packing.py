@@ -16,7 +16,8 @@ import torch
 
 from loupe.core.model.encode import pictures
 from loupe.core.model.grouped_attention import Segments
-from loupe.core.model.packed import PAD, SHARED, base_of, positions_from_zero, visible
+from loupe.core.model.last_layer import silent_before
+from loupe.core.model.packed import GROUPED, PAD, SHARED, attention_of, base_of, no_mask, positions_from_zero, visible
 from loupe.grpo.rollout import Rollout, by_prompt
 
 
@@ -31,12 +32,14 @@ class Packed:
     column: torch.Tensor
     place: tuple[torch.Tensor, torch.Tensor]
     shape: tuple[int, int]
+    prompt: int
+    """Columns before the first from which anything is predicted."""
     backbone: Any
     """What the fused head asks for the hidden state."""
 
 
-def pack(model: Any, rollouts: Sequence[Rollout], *, pad_id: int, length: int, shared: bool) -> Packed:
-    """Inputs for rollouts, whose completions have at most `length` tokens, in the order given.
+def pack(model: Any, rollouts: Sequence[Rollout], *, pad_id: int, shared: bool) -> Packed:
+    """Inputs for rollouts in the order given; C of `Packed` is the length of the longest completion.
 
     Rollouts of one prompt that stand together become one sequence where `shared`.
     """
@@ -52,16 +55,16 @@ def pack(model: Any, rollouts: Sequence[Rollout], *, pad_id: int, length: int, s
         "position_ids": grid.positions(positions).to(device),
         **_images(groups, device),
     }
-    owners = grid.filled(grid.owners(), PAD).to(device)
-    if shared:
-        inputs["attention_mask"] = visible(owners, queries=owners.shape[1], model=model)
+    if shared and attention_of(model) == GROUPED:
         inputs["segments"] = Segments.of(prompts, lengths, device=device)
+        inputs["attention_mask"] = no_mask(device)
     else:
-        inputs["attention_mask"] = (owners != PAD).long()
+        owners = grid.filled(grid.owners(), PAD).to(device)
+        inputs["attention_mask"] = visible(owners, model=model) if shared else (owners != PAD).long()
     labels, row, column, place = grid.written()
-    shape = (len(rollouts), length)
+    shape = (len(rollouts), max(map(max, lengths)))
     backbone = base_of(model).base_model
-    return Packed(inputs, labels.to(device), row.to(device), column.to(device), place, shape, backbone)
+    return Packed(inputs, labels.to(device), row.to(device), column.to(device), place, shape, grid.prompt, backbone)
 
 
 def score(model: Any, packed: Packed, *, entropy: bool = False) -> tuple[torch.Tensor, torch.Tensor | None]:
@@ -72,7 +75,8 @@ def score(model: Any, packed: Packed, *, entropy: bool = False) -> tuple[torch.T
     # Where the head does not compile to Triton it scores all that it is given, the prompt too.
     hook = packed.backbone.register_forward_hook(lambda _module, _args, output: _predicting(output, packed))
     try:
-        output = model(**packed.inputs, shift_labels=packed.labels[None], fused_lm_head=True)
+        with silent_before(packed.backbone, packed.prompt):
+            output = model(**packed.inputs, shift_labels=packed.labels[None], fused_lm_head=True)
     finally:
         hook.remove()
     return _unpacked(output.log_probs, packed), _unpacked(output.entropy, packed) if entropy else None

@@ -235,7 +235,6 @@ class ZoomGRPOTrainer(Resuming, GRPOTrainer):
             self.accelerator.unwrap_model(model),
             rollouts,
             pad_id=self.encoder.tokenizer.pad_token_id,
-            length=max(len(item.completion.input_ids) for item in rollouts),
             shared=self._shares_prompts,
         )
         with self.accelerator.autocast():

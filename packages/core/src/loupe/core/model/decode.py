@@ -14,12 +14,9 @@ import numpy.typing as npt
 import torch
 
 from loupe.core.errors import ModelError
-from loupe.core.model.grouped_cache import Batch, Group, Layout
+from loupe.core.model.grouped_cache import Batch, Parked
 from loupe.core.model.rating_reader import RatingReader
 from loupe.core.model.sampling import Sampling, choose, log_prob
-
-Row = tuple[int, int]
-"""A sample: the number of its group in the batch, and its own within the group."""
 
 
 @dataclass(frozen=True)
@@ -56,14 +53,13 @@ class Completion:
 
 @dataclass
 class Writing:
-    """Samples of a batch that are about to write. rows sorted by group; logits (rows, V) for the next token of each,
-    places (rows,) of the token before it; `parked` takes up groups that leave, by their number at the beginning."""
+    """Samples of a batch that are about to write: logits (rows, V) for the next token of each, places (rows,) of the
+    token before it; `parked` takes up what they hold when they leave, by their number at the beginning."""
 
     batch: Batch
-    rows: list[Row]
     logits: torch.Tensor
     places: torch.Tensor
-    parked: dict[int, Group] = field(default_factory=dict[int, Group])
+    parked: dict[int, Parked] = field(default_factory=dict[int, Parked])
 
 
 @torch.no_grad()
@@ -76,9 +72,9 @@ def write(
     limits: Sequence[int] | None = None,
 ) -> list[Completion]:
     """One completion a row; `seeds` has one sequence of integers a row, `limits` (rows,) lower bounds on tokens.
-    All groups end up in `writing.parked`.
+    All samples end up in `writing.parked`.
 
-    The last token of a completion is drawn but not fed: its keys and values are not in the parked group.
+    The last token of a completion is drawn but not fed: its keys and values are not among the parked ones.
     """
     done = [Completion() for _ in seeds]
     uniform = np.stack([np.random.default_rng(list(seed)).random(decoding.max_new_tokens) for seed in seeds])
@@ -95,48 +91,41 @@ def write(
             break
         live.keep(going)
         live.feed(last[going] if len(going) < len(last) else last)
-    live.park(range(len(live.numbers)))
+    live.park(range(len(live.index)))
     return done
 
 
 class _Live:
-    """The rows that are still writing. `index` says which of all they are, `numbers` which group stands where."""
+    """The rows that are still writing; `index` says which of all they are."""
 
     def __init__(self, writing: Writing, index: list[int]) -> None:
-        self.batch, self.rows = writing.batch, writing.rows
-        self.logits, self.places, self.parked = writing.logits, writing.places, writing.parked
+        self.batch, self.logits, self.places, self.parked = (
+            writing.batch,
+            writing.logits,
+            writing.places,
+            writing.parked,
+        )
         self.index = index
         self.last: torch.Tensor | None = None
-        self.numbers = list(range(len(writing.batch.owners)))
-        self.layout: Layout | None = None
 
     def keep(self, going: list[int]) -> None:
-        """Let the finished rows leave, and groups without any other."""
+        """Let the finished rows leave."""
         if len(going) == len(self.index):
             return
+        self.park(set(range(len(self.index))) - set(going))
+        self.batch.keep(going)
         self.index = [self.index[place] for place in going]
         self.places = self.places[going]
-        rows = [self.rows[place] for place in going]
-        staying = sorted({group for group, _ in rows})
-        if len(staying) < len(self.numbers):
-            self.park(place for place in range(len(self.numbers)) if place not in set(staying))
-            self.batch.keep(staying)
-            self.numbers = [self.numbers[place] for place in staying]
-            where = {group: place for place, group in enumerate(staying)}
-            rows = [(where[group], owner) for group, owner in rows]
-        self.rows, self.layout = rows, None
 
     def feed(self, last: torch.Tensor) -> None:
         """From the last token of each row to the logits of its next one."""
-        if self.layout is None:
-            self.layout = Layout.of(self.rows, [1] * len(self.rows), device=last.device)
         self.last, self.places = last, self.places + 1
-        self.logits = self.batch.feed(self.layout, last, self.places.expand(3, -1))
+        self.logits = self.batch.step(last, self.places)
 
     def park(self, places: Iterable[int]) -> None:
-        """Take up the groups at these places of the batch."""
+        """Take up what the rows at these places hold."""
         for place in places:
-            self.parked[self.numbers[place]] = self.batch.park(place)
+            self.parked[self.index[place]] = self.batch.park(place)
 
 
 def _draw(

@@ -3,8 +3,8 @@
 A dense mask over a prompt and its K continuations makes each continuation look at the K − 1 others, only to forget
 them. Here the prompt attends to itself, and each continuation to the prompt and to itself: the same numbers for less
 than half the work. It is plugged into transformers by its own registry of attention functions, so the model's layers
-stay the library's. Without `segments`, as in sampling and on the plain path, it is the library's SDPA, but for keys and
-values that are never copied once a query head on a CPU. Ours.
+stay the library's. What continuations there are is said by `segments` in training, where they are there at once, and by
+`recall` in sampling, where they grow; without both it is the library's SDPA. Ours.
 """
 
 from collections.abc import Iterator
@@ -13,26 +13,26 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch.nn import functional as F
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from loupe.core.model.packed import GROUPED, attention_of, set_attention, takes_packed
+from loupe.core.model.last_layer import is_last
+from loupe.core.model.packed import GROUPED, attention_of, set_attention
+from loupe.core.model.recall import Reading, Recall, attention, causal_mask
 
 
 @dataclass(frozen=True)
 class Segments:
     """Where continuations stand in packed rows of T columns: the first `prompt` columns hold prompts, padded in front.
 
-    columns (B, K, C): the column of each token of each continuation; `real` of the same shape marks those that exist.
+    columns (B, K, C): the column of each token of each continuation, and the first one's where there is none.
     prompt_real (B, P) marks the prompts' tokens, or None where all are real. places (B, T − P) is the inverse of
     columns: the flat place K · C of what stands in a column behind the prompt.
     """
 
     prompt: int
     columns: torch.Tensor
-    real: torch.Tensor
     places: torch.Tensor
     prompt_real: torch.Tensor | None
 
@@ -43,19 +43,17 @@ class Segments:
         longest = max(max(lengths) for lengths in continuations)
         width = max(map(sum, continuations))
         columns = torch.full((len(prompts), count, longest), prompt)
-        real = torch.zeros((len(prompts), count, longest), dtype=torch.bool)
         # A column of padding reads any place that exists; nobody reads the column.
         places = torch.zeros((len(prompts), width), dtype=torch.long)
         for row, lengths in enumerate(continuations):
             start = 0
             for number, length in enumerate(lengths):
                 columns[row, number, :length] = torch.arange(prompt + start, prompt + start + length)
-                real[row, number, :length] = True
                 places[row, start : start + length] = torch.arange(number * longest, number * longest + length)
                 start += length
         padded = min(prompts) < prompt
         seen = torch.arange(prompt) >= prompt - torch.tensor(prompts)[:, None]
-        return cls(prompt, columns.to(device), real.to(device), places.to(device), seen.to(device) if padded else None)
+        return cls(prompt, columns.to(device), places.to(device), seen.to(device) if padded else None)
 
 
 def grouped_attention(
@@ -66,24 +64,25 @@ def grouped_attention(
     attention_mask: torch.Tensor | None,
     *,
     segments: Segments | None = None,
+    recall: Reading | Recall | None = None,
     scaling: float | None = None,
     dropout: float = 0.0,
     **kwargs: Any,
 ) -> tuple[torch.Tensor, None]:
-    """query (B, heads, T, width), key and value (B, fewer heads, T, width) → (B, T, heads, width), None."""
+    """query (B, heads, T, width), key and value (B, fewer heads, T, width) → (B, T, heads, width), None.
+
+    In the last layer the outputs of a prompt are zero: nothing is predicted from there.
+    """
+    if recall is not None:
+        return recall.attend(module, query, key, value).transpose(1, 2), None
     if segments is None:
-        if _shares_heads(query, attention_mask):
-            mixed = F.scaled_dot_product_attention(
-                query, key, value, attn_mask=attention_mask, dropout_p=dropout, scale=scaling, enable_gqa=True
-            )
-            return mixed.transpose(1, 2), None
         return sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs
         )
-    first = _Attention(query, key, value, dropout, scaling)
-    prompt = first.prompt(segments)
-    rest = first.continuations(segments)
-    return torch.cat([prompt, rest], dim=2).transpose(1, 2), None
+    parts = _Attention(query, key, value, dropout, scaling)
+    # Of the last layer's prompt nothing but keys and values is wanted.
+    prompt = torch.zeros_like(query[:, :, : segments.prompt]) if is_last(module) else parts.prompt(segments)
+    return torch.cat([prompt, parts.continuations(segments)], dim=2).transpose(1, 2), None
 
 
 def use_grouped_attention(model: Any) -> None:
@@ -93,20 +92,14 @@ def use_grouped_attention(model: Any) -> None:
 
 
 @contextmanager
-def masked_attention(model: Any) -> Iterator[None]:
-    """A model that takes masks of four dimensions: one that does not (flash attention) takes ours for as long."""
+def grouped(model: Any) -> Iterator[None]:
+    """The language model attends by groups for as long, whatever its own attention is."""
     own = attention_of(model)
-    if not takes_packed(model):
-        set_attention(model, GROUPED)
+    set_attention(model, GROUPED)
     try:
         yield
     finally:
         set_attention(model, own)
-
-
-def _shares_heads(query: torch.Tensor, mask: torch.Tensor | None) -> bool:
-    # Off the CPU a mask and shared heads together fall back to the slowest kernel.
-    return query.device.type == "cpu" and mask is not None and query.shape[2] > 1
 
 
 class _Attention:
@@ -116,19 +109,13 @@ class _Attention:
         self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, dropout: float, scaling: float | None
     ) -> None:
         self.query, self.key, self.value = query, key, value
-        if query.device.type != "cpu":
-            copies = query.shape[1] // key.shape[1]
-            self.key, self.value = key.repeat_interleave(copies, dim=1), value.repeat_interleave(copies, dim=1)
-        self.settings: Any = {"dropout_p": dropout, "scale": scaling, "enable_gqa": query.device.type == "cpu"}
+        self.settings: Any = {"dropout": dropout, "scaling": scaling}
 
     def prompt(self, segments: Segments) -> torch.Tensor:
         """(B, heads, P, width): each token of a prompt sees those before it."""
         query, key, value = (part[:, :, : segments.prompt] for part in (self.query, self.key, self.value))
-        if segments.prompt_real is None:
-            return F.scaled_dot_product_attention(query, key, value, is_causal=True, **self.settings)
-        order = torch.arange(segments.prompt, device=self.query.device)
-        mask = (order <= order[:, None]) & (segments.prompt_real[:, None] == segments.prompt_real[:, :, None])
-        return F.scaled_dot_product_attention(query, key, value, attn_mask=mask[:, None], **self.settings)
+        mask = None if segments.prompt_real is None else causal_mask(segments.prompt_real)
+        return attention(query, key, value, mask, **self.settings)
 
     def continuations(self, segments: Segments) -> torch.Tensor:
         """(B, heads, T − P, width): each continuation sees the prompt, and itself up to each token."""
@@ -138,7 +125,7 @@ class _Attention:
             torch.cat([_for_each(part[:, :, : segments.prompt], count), _taken(part, segments.columns)], dim=2)
             for part in (self.key, self.value)
         )
-        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=self._mask(segments), **self.settings)
+        mixed = attention(query, key, value, self._mask(segments), **self.settings)
         heads, width = mixed.shape[1], mixed.shape[3]
         flat = mixed.reshape(rows, count, heads, longest, width).transpose(1, 2).reshape(rows, heads, -1, width)
         index = segments.places[:, None, :, None].expand(-1, heads, -1, width)

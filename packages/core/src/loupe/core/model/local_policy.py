@@ -9,7 +9,8 @@ from typing import Any
 from loupe.core.dialects.tags import END_ANSWER
 from loupe.core.model.decode import Completion, Decoding, write
 from loupe.core.model.encode import ChatEncoder
-from loupe.core.model.grouped_attention import masked_attention
+from loupe.core.model.grouped_attention import grouped
+from loupe.core.model.grouped_cache import Prompt
 from loupe.core.model.rating_reader import RatingReader
 from loupe.core.model.sampling import GREEDY, Sampling
 from loupe.core.model.sessions import Standing, Turn, batches, images_of, read
@@ -70,29 +71,36 @@ class LocalPolicy:
         started = time.perf_counter()
         turns = [turn for group in groups for turn in group]
         writing = read(self.model, groups, pad_id=self.encoder.tokenizer.pad_token_id)
-        rows, places = writing.rows, writing.places.tolist()
+        places = writing.places.tolist()
         seeds = [_row_seed(conversations[turn.index], seed) for turn in turns]
         bounds = [conversations[turn.index].max_new_tokens for turn in turns]
         limits = [self.decoding.max_new_tokens if bound is None else bound for bound in bounds]
         completions = write(writing, self.decoding, seeds=seeds, reader=self.reader, limits=limits)
         seconds = (time.perf_counter() - started) / len(turns)
-        for turn, row, place, completion in zip(turns, rows, places, completions, strict=True):
+        for row, (turn, place, completion) in enumerate(zip(turns, places, completions, strict=True)):
             fed = completion.token_ids[:-1]
             ids, where = [*turn.encoded.input_ids, *fed], place + len(fed)
             key = conversations[turn.index].key
-            self._standing[key] = Standing(writing.parked[row[0]], row[1], ids, where, turn.images)
+            self._standing[key] = Standing(writing.parked[row], ids, where, turn.images)
             yield turn.index, self._reply(completion, seconds)
         self._forget_the_oldest()
 
     def _forget_the_oldest(self) -> None:
         """Let go of whole groups until what is kept fits; a conversation that was forgotten is read anew."""
-        groups = {id(standing.group): standing.group for standing in self._standing.values()}
-        held = sum(group.size for group in groups.values())
-        for number, group in groups.items():
+        groups: dict[Prompt, list[str]] = {}
+        for key, standing in self._standing.items():
+            groups.setdefault(standing.parked.prompt, []).append(key)
+        sizes = {
+            prompt: prompt.size + sum(self._standing[key].parked.size for key in keys)
+            for prompt, keys in groups.items()
+        }
+        held = sum(sizes.values())
+        for prompt, keys in groups.items():
             if held <= _REMEMBERED:
                 break
-            held -= group.size
-            self._standing = {key: item for key, item in self._standing.items() if id(item.group) != number}
+            held -= sizes[prompt]
+            for key in keys:
+                del self._standing[key]
 
     def _reply(self, completion: Completion, seconds: float) -> Reply:
         return Reply(
@@ -131,11 +139,11 @@ def _closes(tokenizer: Any) -> Callable[[Sequence[int]], bool]:
 
 @contextmanager
 def _judging(model: Any) -> Iterator[None]:
-    """The model in evaluation mode, attending by masks; a trainer goes on as it was, whatever happens."""
+    """The model in evaluation mode, attending by groups; a trainer goes on as it was, whatever happens."""
     training = model.training
     model.eval()
     try:
-        with masked_attention(model):
+        with grouped(model):
             yield
     finally:
         model.train(training)

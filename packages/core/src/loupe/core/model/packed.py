@@ -3,8 +3,8 @@
 A group is a row of tokens, each with an owner: the prompt belongs to all (`SHARED`), a token that one sample wrote or
 was shown belongs to that sample, and padding belongs to nobody. A token sees what came before it and is shared or its
 own. With explicit positions (each continuation begins right after the prompt), keys, values and log-probabilities
-are those of the samples taken one by one, at the cost of one prompt. The same rule serves sampling, where the row grows
-in a cache, and training, where it is there at once. Ours; any attention that takes a mask of four dimensions can do it.
+are those of the samples taken one by one, at the cost of one prompt. Ours; any attention that takes a mask of four
+dimensions can do it.
 """
 
 from collections.abc import Sequence
@@ -40,19 +40,22 @@ def takes_packed(model: Any) -> bool:
     return attention_of(model) in ("sdpa", "eager", GROUPED)
 
 
-def visible(owners: torch.Tensor, *, queries: int, model: Any) -> torch.Tensor:
-    """Attention mask (B, 1, queries, T) of the last `queries` tokens of each row; owners (B, T) of all tokens.
+def visible(owners: torch.Tensor, *, model: Any) -> torch.Tensor:
+    """Attention mask (B, 1, T, T) for owners (B, T).
 
     Padding sees padding, itself included, for a token that saw nothing would come out as not a number.
     """
-    first = owners.shape[1] - queries
-    own = owners[:, first:, None]
     order = torch.arange(owners.shape[1], device=owners.device)
-    mask = ((owners[:, None] == own) | (owners[:, None] == SHARED)) & (order <= order[first:, None])
+    mask = ((owners[:, None] == owners[:, :, None]) | (owners[:, None] == SHARED)) & (order <= order[:, None])
     if attention_of(model) == "eager":
         dtype = base_of(model).dtype
         return torch.zeros_like(mask, dtype=dtype).masked_fill(~mask, torch.finfo(dtype).min)[:, None]
     return mask[:, None]
+
+
+def no_mask(device: torch.device) -> torch.Tensor:
+    """What the library takes for a mask that is made already, for attention that goes by something else."""
+    return torch.ones((1, 1, 1, 1), dtype=torch.bool, device=device)
 
 
 def positions_of(model: Any, ids: torch.Tensor, grid_thw: torch.Tensor | None, attention: torch.Tensor) -> torch.Tensor:

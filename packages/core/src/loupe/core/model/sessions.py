@@ -12,19 +12,18 @@ import torch
 from PIL import Image
 
 from loupe.core.model.decode import Writing
-from loupe.core.model.encode import Encoded, pictures
-from loupe.core.model.grouped_cache import Batch, Group, Layout
-from loupe.core.model.packed import SHARED, positions_from_zero
+from loupe.core.model.encode import Encoded
+from loupe.core.model.grouped_cache import Batch, Parked
+from loupe.core.model.packed import positions_from_zero
 from loupe.core.policy import Conversation
 
 
 @dataclass(frozen=True)
 class Standing:
-    """A conversation after a turn: its sample of a parked group, the ids in there, the rotary position of the last of
+    """A conversation after a turn: what the model holds of it, the ids in there, the rotary position of the last of
     them, and the images that have been seen."""
 
-    group: Group
-    sample: int
+    parked: Parked
     ids: list[int]
     place: int
     images: tuple[Image.Image, ...]
@@ -49,7 +48,7 @@ class Turn:
     def group(self) -> object:
         """Equal for the samples of one group."""
         if self.standing is not None:
-            return id(self.standing.group)
+            return id(self.standing.parked.prompt)
         return (tuple(self.encoded.input_ids), tuple(id(image) for image in self.images))
 
     @property
@@ -85,26 +84,17 @@ def batches(turns: Sequence[Turn], size: int) -> list[list[list[Turn]]]:
 @torch.no_grad()
 def read(model: Any, groups: Sequence[Sequence[Turn]], *, pad_id: int) -> Writing:
     """Feed what is new in a batch of `batches`; its samples are then about to write, in order."""
-    device = model.device
-    if groups[0][0].standing is None:
-        owners = [(number, SHARED) for number in range(len(groups))]
-        new, starts = [group[0].new for group in groups], [0] * len(groups)
-        batch = Batch(model, [None] * len(groups), pad_id=pad_id)
+    turns = [turn for group in groups for turn in group]
+    standings = [turn.standing for turn in turns if turn.standing is not None]
+    if standings:
+        batch = Batch.of_parked(model, [standing.parked for standing in standings], pad_id=pad_id)
+        new = [turn.new for turn in turns]
+        starts = [standing.place + 1 for standing in standings]
+        positions = [start + part for start, part in zip(starts, positions_from_zero(model, new), strict=True)]
+        logits = batch.feed(new, positions)
     else:
-        standings = [[turn.standing for turn in group if turn.standing is not None] for group in groups]
-        owners = [(number, item.sample) for number, items in enumerate(standings) for item in items]
-        new = [turn.new for group in groups for turn in group]
-        starts = [item.place + 1 for items in standings for item in items]
-        parked = [items[0].group.of([item.sample for item in items]) for items in standings]
-        batch = Batch(model, parked, pad_id=pad_id)
-    positions = [start + part for start, part in zip(starts, positions_from_zero(model, new), strict=True)]
-    layout = Layout.of(owners, [len(part.input_ids) for part in new], device=device)
-    ids = torch.tensor([token for part in new for token in part.input_ids], device=device)
-    images = {name: tensor.to(device) for name, tensor in pictures(new).items()}
-    logits = batch.feed(layout, ids, torch.cat(positions, dim=1).to(device), images=images)
-    ends = torch.stack([part.max() for part in positions]).to(device)
-    if groups[0][0].standing is not None:
-        return Writing(batch, owners, logits, ends)
-    rows = [(number, sample) for number, group in enumerate(groups) for sample in range(len(group))]
-    source = torch.tensor([number for number, _ in rows], device=device)
-    return Writing(batch, rows, logits[source], ends[source])
+        prompts, samples = [group[0].new for group in groups], [len(group) for group in groups]
+        each = positions_from_zero(model, prompts)
+        batch, logits = Batch.reading(model, prompts, each, samples, pad_id=pad_id)
+        positions = [part for part, count in zip(each, samples, strict=True) for _ in range(count)]
+    return Writing(batch, logits, torch.stack([part.max() for part in positions]).to(model.device))
