@@ -17,7 +17,7 @@ from loupe.core.model.last_layer import silent_before
 from loupe.core.model.packed import base_of, no_mask
 from loupe.core.model.recall import Pair, Reading, Recall
 
-_PIECE = 8192
+_PIECE = 4096
 """Tokens of prompts that are read at a time: enough to keep a processor busy, and few enough to stay near it."""
 _CROWDED = 0.75
 """Share of the rows that must still be live, or the dead ones are cleared away."""

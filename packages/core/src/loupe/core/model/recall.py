@@ -54,7 +54,8 @@ class Reading:
 
     def attend(self, module: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
         """(G, heads, P, width) of one layer's attention; in the last layer of the prompts' last tokens alone."""
-        self.layers.append((key, value))
+        # Each head's columns one after the other, for each step will read them all.
+        self.layers.append((key.contiguous(), value.contiguous()))
         mask = None if self.real is None else causal_mask(self.real)
         if not is_last(module):
             return attention(query, key, value, mask, scaling=module.scaling)
