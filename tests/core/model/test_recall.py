@@ -31,7 +31,7 @@ def alone(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.
     return F.scaled_dot_product_attention(query, *copies, attn_mask=mask, scale=SCALING)
 
 
-@pytest.mark.parametrize("lengths", [[5, 5, 5], [5, 2, 4]])
+@pytest.mark.parametrize("lengths", [[5, 5, 5], [5, 2, 4], [33, 33, 33], [150, 31, 90], [1, 1, 1]])
 def test_a_prompt_is_read_as_it_would_be_alone(lengths: list[int]) -> None:
     longest = max(lengths)
     real = torch.arange(longest) >= longest - torch.tensor(lengths)[:, None]

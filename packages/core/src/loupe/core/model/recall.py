@@ -15,6 +15,9 @@ from torch.nn import functional as F
 from loupe.core.model.growing_cache import Growing
 from loupe.core.model.last_layer import is_last
 
+_SPANS, _SPAN = 4, 32
+"""A prompt is attended in this many runs of queries on a CPU, if that leaves so many to each."""
+
 Pair = tuple[torch.Tensor, torch.Tensor]
 """Keys and values of a layer, each (rows, heads, T, width)."""
 
@@ -51,17 +54,41 @@ class Reading:
 
     real: torch.Tensor | None
     layers: list[Pair] = field(default_factory=list[Pair])
+    _mask: torch.Tensor | None = None
 
     def attend(self, module: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
         """(G, heads, P, width) of one layer's attention; in the last layer of the prompts' last tokens alone."""
         # Each head's columns one after the other, for each step will read them all.
         self.layers.append((key.contiguous(), value.contiguous()))
-        mask = None if self.real is None else causal_mask(self.real)
-        if not is_last(module):
-            return attention(query, key, value, mask, scaling=module.scaling)
-        shown = query.new_ones((1, 1, 1, key.shape[2]), dtype=torch.bool) if mask is None else mask[:, :, -1:]
-        mixed = attention(query[:, :, -1:], key, value, shown, scaling=module.scaling)
-        return F.pad(mixed, (0, 0, query.shape[2] - 1, 0))
+        count = query.shape[2]
+        spans = [(count - 1, count)] if is_last(module) else _spans(count, query.device)
+        parts = [
+            attention(
+                query[:, :, start:end],
+                key[:, :, :end],
+                value[:, :, :end],
+                self._upto(start, end, count, query.device),
+                scaling=module.scaling,
+            )
+            for start, end in spans
+        ]
+        mixed = torch.cat(parts, dim=2)
+        return F.pad(mixed, (0, 0, count - mixed.shape[2], 0))
+
+    def _upto(self, start: int, end: int, count: int, device: torch.device) -> torch.Tensor | None:
+        """What the tokens from `start` to `end` see of those up to `end`; None for plain causality."""
+        if self.real is None and end - start == count:
+            return None
+        if self._mask is None:
+            every = torch.ones((1, count), dtype=torch.bool, device=device)
+            self._mask = causal_mask(every if self.real is None else self.real)
+        return self._mask[:, :, start:end, :end]
+
+
+def _spans(count: int, device: torch.device) -> list[tuple[int, int]]:
+    """Runs of queries to attend one after the other: the CPU's kernel computes most of what causality forbids, too."""
+    step = max(_SPAN, -(-count // _SPANS)) if device.type == "cpu" else count
+    return [(start, min(start + step, count)) for start in range(0, count, step)]
 
 
 class Recall:
