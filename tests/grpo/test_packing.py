@@ -16,8 +16,8 @@ from loupe.core.model.encode import ChatEncoder
 from loupe.core.model.loading import LoraSettings, ModelConfig, load_model, save_model
 from loupe.core.model.processors import ImageOnlyQwen3VLProcessor, build_pocket_processor
 from loupe.core.protocol import load_protocol
-from loupe.grpo.packing import Packed, pack, score
-from loupe.grpo.rollout import Rollout, as_rollouts
+from loupe.grpo.packing import Packed, joined, pack, pieces, score
+from loupe.grpo.rollout import Rollout, as_rollouts, by_prompt
 from loupe.zoom.loop import LoopInput, play
 from loupe.zoom.scripted import ScriptedPolicy
 
@@ -254,3 +254,40 @@ def test_what_the_agent_did_not_write_has_no_number(loaded: Callable[..., Any]) 
         own[row, : len(item.completion.wrote)] = torch.tensor(item.completion.wrote)
     assert torch.equal(log_probs != 0, own)
     assert entropies is not None and torch.equal(entropies != 0, own)
+
+
+def test_pieces_are_whole_groups_in_order_and_as_few_as_their_size_allows(
+    loaded: Callable[..., tuple[Any, ChatEncoder]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    items = rollouts(loaded("pocket")[1])
+    groups = by_prompt(items)
+    sizes = [
+        len(group[0].prompt.encoded.input_ids) + sum(len(item.completion.input_ids) for item in group)
+        for group in groups
+    ]
+    assert len(groups) > 1
+    assert pieces(items) == [items]
+    monkeypatch.setattr("loupe.grpo.packing._PIECE", sum(sizes))
+    assert pieces(items) == [items]
+    # One token too few for all of them; then too few for any.
+    monkeypatch.setattr("loupe.grpo.packing._PIECE", sum(sizes) - 1)
+    assert pieces(items) == [[item for group in groups[:-1] for item in group], groups[-1]]
+    monkeypatch.setattr("loupe.grpo.packing._PIECE", 1)
+    assert pieces(items) == groups
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_pieces_one_by_one_give_the_numbers_and_gradients_of_all_at_once(
+    loaded: Callable[..., tuple[Any, ChatEncoder]], shared: bool
+) -> None:
+    model, encoder = loaded("pocket")
+    items = rollouts(encoder)
+    log_probs, entropies, grads = packed_result(model, encoder, items, shared=shared)
+    parts = [score(model, packed(model, encoder, part, shared=shared), entropy=True) for part in by_prompt(items)]
+    found = with_gradients(
+        model, joined([part for part, _ in parts]), joined([part for _, part in parts if part is not None])
+    )
+    torch.testing.assert_close(found[0], log_probs, rtol=0, atol=1e-5)
+    torch.testing.assert_close(found[1], entropies, rtol=0, atol=1e-5)
+    for name, grad in grads.items():
+        torch.testing.assert_close(found[2][name], grad, rtol=1e-4, atol=1e-5)

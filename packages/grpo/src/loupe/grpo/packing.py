@@ -13,12 +13,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch.nn import functional as F
 
 from loupe.core.model.encode import pictures
 from loupe.core.model.grouped_attention import Segments
 from loupe.core.model.last_layer import silent_before
 from loupe.core.model.packed import GROUPED, PAD, SHARED, attention_of, base_of, no_mask, positions_from_zero, visible
 from loupe.grpo.rollout import Rollout, by_prompt
+
+_PIECE = 4096
+"""Tokens of a piece: enough to keep a processor busy, and few enough to stay near it."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,26 @@ def pack(model: Any, rollouts: Sequence[Rollout], *, pad_id: int, shared: bool) 
     shape = (len(rollouts), max(map(max, lengths)))
     backbone = base_of(model).base_model
     return Packed(inputs, labels.to(device), row.to(device), column.to(device), place, shape, grid.prompt, backbone)
+
+
+def pieces(rollouts: Sequence[Rollout]) -> list[list[Rollout]]:
+    """Runs of whole groups with few tokens each, one group at least: groups of other lengths cost little padding."""
+    made: list[list[Rollout]] = []
+    left = 0
+    for group in by_prompt(rollouts):
+        tokens = len(group[0].prompt.encoded.input_ids) + sum(len(item.completion.input_ids) for item in group)
+        if not made or tokens > left:
+            made.append([])
+            left = _PIECE
+        made[-1] += group
+        left -= tokens
+    return made
+
+
+def joined(parts: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Tensors (rollouts, C) one under the other, zero behind the shorter ones."""
+    width = max(part.shape[1] for part in parts)
+    return torch.cat([F.pad(part, (0, width - part.shape[1])) for part in parts])
 
 
 def score(model: Any, packed: Packed, *, entropy: bool = False) -> tuple[torch.Tensor, torch.Tensor | None]:

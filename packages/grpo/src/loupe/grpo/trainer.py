@@ -33,7 +33,7 @@ from loupe.grpo.disk import room_for
 from loupe.grpo.loss import LossInputs, policy_loss
 from loupe.grpo.micro_batch import MicroBatch, drawn_log_probs, in_groups, own_tokens
 from loupe.grpo.objective import is_on_policy, loss_config, needs_reference, normaliser
-from loupe.grpo.packing import pack, score
+from loupe.grpo.packing import joined, pack, pieces, score
 from loupe.grpo.rollout import Rollout, as_rollouts
 from loupe.grpo.sampler import ProgressiveSampler
 from loupe.grpo.scoring import figures, reward_rows
@@ -231,22 +231,22 @@ class ZoomGRPOTrainer(Resuming, GRPOTrainer):
         self, model: Any, rollouts: Sequence[Rollout], *, entropy: bool = False
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Log-probabilities (B, C) of rollouts, and entropies where asked for; C is that of the longest one."""
-        packed = pack(
-            self.accelerator.unwrap_model(model),
-            rollouts,
-            pad_id=self.encoder.tokenizer.pad_token_id,
-            shared=self._shares_prompts,
-        )
+        inner, pad_id = self.accelerator.unwrap_model(model), self.encoder.tokenizer.pad_token_id
+        # Each forward of several processes is one of all of them, and they may differ in how many pieces they have.
+        parts = pieces(rollouts) if self.accelerator.num_processes == 1 else [rollouts]
         with self.accelerator.autocast():
-            return score(model, packed, entropy=entropy)
+            scored = [
+                score(model, pack(inner, part, pad_id=pad_id, shared=self._shares_prompts), entropy=entropy)
+                for part in parts
+            ]
+        entropies = [made for _, made in scored if made is not None]
+        return joined([made for made, _ in scored]), joined(entropies) if entropies else None
 
     @torch.no_grad()
     def _judged(self, model: Any, rollouts: Sequence[Rollout]) -> torch.Tensor:
         """The same without gradient, in pieces of a micro-batch."""
         size = self.args.per_device_train_batch_size
-        parts = [self._log_probs(model, rollouts[at : at + size])[0] for at in range(0, len(rollouts), size)]
-        width = max(part.shape[1] for part in parts)
-        return torch.cat([torch.nn.functional.pad(part, (0, width - part.shape[1])) for part in parts])
+        return joined([self._log_probs(model, rollouts[at : at + size])[0] for at in range(0, len(rollouts), size)])
 
     def _old_log_probs(self, rollouts: Sequence[Rollout]) -> torch.Tensor:
         """Those of the policy that sampled: as they were drawn, or computed again where those are not to be had or are
