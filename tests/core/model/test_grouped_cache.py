@@ -118,6 +118,9 @@ def test_a_sample_is_parked_without_padding_and_its_prompt_once(models: tuple[An
     layers = len(models[0].model.language_model.layers)
     assert [[key.shape[1] for key, _ in item.prompt.layers] for item in parked[1:]] == [[7] * layers, [3] * layers]
     assert {key.shape[1] for item in parked for key, _ in item.layers} == {1}
+    # Whatever is parked holds no more than its own, or a batch would live as long as its last sample.
+    for part in (part for item in parked for pair in (*item.layers, *item.prompt.layers) for part in pair):
+        assert part.untyped_storage().nbytes() == part.nbytes
     key, value = parked[0].layers[0]
     assert parked[0].size == layers * (key.nbytes + value.nbytes)
     assert parked[2].prompt.size == 3 * parked[2].size
@@ -141,3 +144,16 @@ def test_what_is_parked_does_not_change_when_the_batch_goes_on(models: tuple[Any
     talks.step(ids[1:3])
     for old, (key, _) in zip(before, (*parked.layers, *parked.prompt.layers), strict=True):
         assert torch.equal(key, old)
+
+
+@torch.no_grad()
+def test_who_is_left_can_be_told_something_new(models: tuple[Any, Any, Any]) -> None:
+    ids = models[1].tokenizer("It is not sharp, and there is noise in the sky.").input_ids
+    talks = Talks(models)
+    talks.read([ids[:4], ids[1:6]], [2, 2])
+    talks.step(ids[:4])
+    talks.keep([0, 2, 3])
+    new = [ids[3:5], ids[2:6], ids[4:5]]
+    starts = [places(len(said), more) for said, more in zip(talks.words, new, strict=True)]
+    talks.words = [said + more for said, more in zip(talks.words, new, strict=True)]
+    talks.check(talks.batch.feed([words(part) for part in new], starts))

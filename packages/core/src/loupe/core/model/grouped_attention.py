@@ -71,7 +71,7 @@ def grouped_attention(
 ) -> tuple[torch.Tensor, None]:
     """query (B, heads, T, width), key and value (B, fewer heads, T, width) → (B, T, heads, width), None.
 
-    In the last layer the outputs of a prompt are zero: nothing is predicted from there.
+    In the last layer the outputs of a prompt are zero with `segments`, and but for its end with a prompt that is read.
     """
     if recall is not None:
         return recall.attend(module, query, key, value).transpose(1, 2), None

@@ -13,6 +13,7 @@ import torch
 from torch.nn import functional as F
 
 from loupe.core.model.encode import Encoded, pictures
+from loupe.core.model.grouped_attention import grouped
 from loupe.core.model.last_layer import silent_before
 from loupe.core.model.packed import base_of, no_mask
 from loupe.core.model.recall import Pair, Reading, Recall
@@ -93,7 +94,8 @@ class Batch:
         return cls(model, recall, list(prompts), pad_id=pad_id)
 
     def feed(self, parts: Sequence[Encoded], positions: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Logits (R, V) after new words and images of each row, before any has left."""
+        """Logits (live, V) after new words and images of each live row."""
+        self._clear_away()
         ids, places, real = _padded(parts, positions, self.pad_id, device=self.model.device)
         self.recall.expect(ids.shape[1], real)
         return _logits(self.model, _hidden(self.model, ids, places, self.recall, parts))
@@ -112,9 +114,7 @@ class Batch:
         """Let all live rows but these leave; park them first."""
         self._live = self._live[torch.tensor(staying, device=self._live.device)]
         if len(self._live) < _CROWDED * len(self.recall.groups):
-            groups = self.recall.keep(self._live)
-            self._prompts = [self._prompts[group] for group in groups.tolist()]
-            self._live = torch.arange(len(self._live), device=self._live.device)
+            self._clear_away()
 
     def park(self, place: int) -> Parked:
         """What the live row at this place holds."""
@@ -123,13 +123,22 @@ class Batch:
         own = [(key.filled[row][:, columns], value.filled[row][:, columns]) for key, value in self.recall.own]
         return Parked(self._prompt(int(self.recall.groups[row])), own)
 
+    def _clear_away(self) -> None:
+        """Let the dead rows go."""
+        if len(self._live) == len(self.recall.groups):
+            return
+        groups = self.recall.keep(self._live)
+        self._prompts = [self._prompts[group] for group in groups.tolist()]
+        self._live = torch.arange(len(self._live), device=self._live.device)
+
     def _prompt(self, group: int) -> Prompt:
         known = self._prompts[group]
         if known is None:
-            real = slice(None) if self.recall.prompt_real is None else self.recall.prompt_real[group]
-            layers = [
-                (key[group][:, real].clone(), value[group][:, real].clone()) for key, value in self.recall.prompts
-            ]
+            columns = torch.arange(self.recall.prompts[0][0].shape[2], device=self._live.device)
+            if self.recall.prompt_real is not None:
+                columns = columns[self.recall.prompt_real[group]]
+            # Copies, for a view would keep the whole batch.
+            layers = [(key[group][:, columns], value[group][:, columns]) for key, value in self.recall.prompts]
             known = self._prompts[group] = Prompt(layers)
         return known
 
@@ -139,14 +148,15 @@ def _hidden(
 ) -> torch.Tensor:
     """Last hidden state (rows, width) after ids (rows, n) at positions (3, rows, n)."""
     shown = {name: tensor.to(ids.device) for name, tensor in pictures(parts).items()} if parts else {}
-    output = base_of(model).model(
-        input_ids=ids,
-        attention_mask=no_mask(ids.device),
-        position_ids=positions,
-        use_cache=False,
-        recall=recall,
-        **shown,
-    )
+    with grouped(model):
+        output = base_of(model).model(
+            input_ids=ids,
+            attention_mask=no_mask(ids.device),
+            position_ids=positions,
+            use_cache=False,
+            recall=recall,
+            **shown,
+        )
     return output.last_hidden_state[:, -1]
 
 

@@ -9,7 +9,6 @@ from typing import Any
 from loupe.core.dialects.tags import END_ANSWER
 from loupe.core.model.decode import Completion, Decoding, write
 from loupe.core.model.encode import ChatEncoder
-from loupe.core.model.grouped_attention import grouped
 from loupe.core.model.grouped_cache import Prompt
 from loupe.core.model.rating_reader import RatingReader
 from loupe.core.model.sampling import GREEDY, Sampling
@@ -139,12 +138,11 @@ def _closes(tokenizer: Any) -> Callable[[Sequence[int]], bool]:
 
 @contextmanager
 def _judging(model: Any) -> Iterator[None]:
-    """The model in evaluation mode, attending by groups; a trainer goes on as it was, whatever happens."""
+    """The model in evaluation mode; a trainer goes on as it was, whatever happens."""
     training = model.training
     model.eval()
     try:
-        with grouped(model):
-            yield
+        yield
     finally:
         model.train(training)
 
