@@ -85,7 +85,8 @@ def test_the_help_shows_examples(monkeypatch: pytest.MonkeyPatch, capsys: pytest
 def test_an_interrupt_is_answered_at_once_without_a_traceback_and_the_run_goes_on_later(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
-    words = [f"out={tmp_path / 'made'}", "train=60", "val=1", "test=1", "versions=2", "size=56", "workers=2"]
+    # So much work that it cannot be over before the interrupt arrives.
+    words = [f"out={tmp_path / 'made'}", "train=300", "val=1", "test=1", "versions=2", "size=56", "workers=2"]
     code = "from loupe.cli.main import main; main()"
     process = subprocess.Popen(
         [sys.executable, "-c", code, "data", "synth", *words],
@@ -102,6 +103,6 @@ def test_an_interrupt_is_answered_at_once_without_a_traceback_and_the_run_goes_o
     _, error = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "Traceback" not in error
-    assert 0 < len(read_jsonl(progress)) < 62
+    assert 0 < len(read_jsonl(progress)) < 302
     assert run(monkeypatch, "data", "synth", *words) == 0
-    assert len(read_jsonl(progress)) == 62
+    assert len(read_jsonl(progress)) == 302
