@@ -121,3 +121,9 @@ def loaded(folder: Path) -> tuple[Any, Any]:
 def plain(folder: Path) -> Any:
     """The library's own model, with the library's own attention."""
     return AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32, attn_implementation="sdpa")
+
+
+@pytest.fixture(scope="module")
+def models(loaded: tuple[Any, Any], plain: Any) -> tuple[Any, Any, Any]:
+    """All three: the model, its processor, and the library's own model."""
+    return *loaded, plain

@@ -1,24 +1,13 @@
 """What a batch holds of a sample comes out as it went in, and a step through it is a step of each sample alone."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForImageTextToText
 
 from loupe.core.model.encode import Encoded
 from loupe.core.model.grouped_cache import Batch, Parked
-from loupe.core.model.loading import ModelConfig, load_model
-
-
-@pytest.fixture(scope="module", params=["pocket", "qwen3"])
-def models(request: pytest.FixtureRequest) -> tuple[Any, Any, Any]:
-    """A model, its processor, and the library's own model of the same folder."""
-    folder: Path = request.getfixturevalue(f"{request.param}_folder")
-    plain = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32, attn_implementation="sdpa")
-    return *load_model(ModelConfig(path=str(folder))), plain
 
 
 def words(ids: Sequence[int]) -> Encoded:

@@ -43,16 +43,6 @@ def talk(*replies: str, sides: Sequence[int] = (112,)) -> Conversation:
     return Conversation("a", "", turns, [Reply(text) for text in replies])
 
 
-@pytest.fixture(scope="module", params=["pocket", "qwen3"])
-def folder(request: pytest.FixtureRequest) -> Path:
-    return request.getfixturevalue(f"{request.param}_folder")
-
-
-@pytest.fixture(scope="module")
-def loaded(folder: Path) -> tuple[Any, Any]:
-    return load_model(ModelConfig(path=str(folder)))
-
-
 def test_a_token_sees_what_came_before_it_and_is_shared_or_its_own() -> None:
     mask = visible(torch.tensor([ROW]), model=stub("sdpa"))
     assert mask.dtype == torch.bool

@@ -2,18 +2,15 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from transformers import AutoModelForImageTextToText
 
 from loupe.core.model.encode import ChatEncoder, Encoded
 from loupe.core.model.grouped_cache import Parked, Prompt
-from loupe.core.model.loading import ModelConfig, load_model
 from loupe.core.model.sessions import Standing, Turn, batches, images_of, read
 from loupe.core.policy import Conversation, Reply, UserTurn
 
@@ -37,14 +34,6 @@ def stood(*ids: int, images: tuple[Image.Image, ...] = (), parked: Parked = NOTH
 
 def indices(made: list[list[list[Turn]]]) -> list[list[list[int]]]:
     return [[[turn.index for turn in group] for group in groups] for groups in made]
-
-
-@pytest.fixture(scope="module", params=["pocket", "qwen3"])
-def models(request: pytest.FixtureRequest) -> tuple[Any, Any, Any]:
-    """A model, its processor, and the library's own model of the same folder."""
-    folder: Path = request.getfixturevalue(f"{request.param}_folder")
-    plain = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32, attn_implementation="sdpa")
-    return *load_model(ModelConfig(path=str(folder))), plain
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ def write(
     done = [Completion() for _ in seeds]
     uniform = np.stack([np.random.default_rng(list(seed)).random(decoding.max_new_tokens) for seed in seeds])
     suppressed = torch.tensor(decoding.suppress_ids, dtype=torch.long, device=writing.logits.device)
-    live = _Live(writing, list(range(len(done))))
+    live = _Live(writing)
     for step in range(decoding.max_new_tokens):
         last = _draw(live, decoding, suppressed, uniform[live.index, step], done=done, reader=reader)
         going = [
@@ -98,14 +98,10 @@ def write(
 class _Live:
     """The rows that are still writing; `index` says which of all they are."""
 
-    def __init__(self, writing: Writing, index: list[int]) -> None:
-        self.batch, self.logits, self.places, self.parked = (
-            writing.batch,
-            writing.logits,
-            writing.places,
-            writing.parked,
-        )
-        self.index = index
+    def __init__(self, writing: Writing) -> None:
+        self.batch, self.parked = writing.batch, writing.parked
+        self.logits, self.places = writing.logits, writing.places
+        self.index = list(range(len(writing.logits)))
         self.last: torch.Tensor | None = None
 
     def keep(self, going: list[int]) -> None:

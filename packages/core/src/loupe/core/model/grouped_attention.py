@@ -18,7 +18,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 from loupe.core.model.last_layer import is_last
-from loupe.core.model.packed import GROUPED, attention_of, set_attention
+from loupe.core.model.packed import GROUPED, attention_of, real_of, set_attention
 from loupe.core.model.recall import Reading, Recall, attention, causal_mask
 
 
@@ -51,9 +51,8 @@ class Segments:
                 columns[row, number, :length] = torch.arange(prompt + start, prompt + start + length)
                 places[row, start : start + length] = torch.arange(number * longest, number * longest + length)
                 start += length
-        padded = min(prompts) < prompt
-        seen = torch.arange(prompt) >= prompt - torch.tensor(prompts)[:, None]
-        return cls(prompt, columns.to(device), places.to(device), seen.to(device) if padded else None)
+        real = real_of(prompts)
+        return cls(prompt, columns.to(device), places.to(device), None if real is None else real.to(device))
 
 
 def grouped_attention(

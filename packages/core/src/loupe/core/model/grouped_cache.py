@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from loupe.core.model.encode import Encoded, pictures
 from loupe.core.model.grouped_attention import grouped
 from loupe.core.model.last_layer import silent_before
-from loupe.core.model.packed import base_of, no_mask
+from loupe.core.model.packed import base_of, no_mask, real_of
 from loupe.core.model.recall import Pair, Reading, Recall
 
 _PIECE = 4096
@@ -33,7 +33,7 @@ class Prompt:
     @cached_property
     def size(self) -> int:
         """Bytes that it holds."""
-        return sum(part.nbytes for pair in self.layers for part in pair)
+        return _bytes(self.layers)
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +46,7 @@ class Parked:
     @cached_property
     def size(self) -> int:
         """Bytes that it holds beside the prompt."""
-        return sum(part.nbytes for pair in self.layers for part in pair)
+        return _bytes(self.layers)
 
 
 class Batch:
@@ -69,13 +69,14 @@ class Batch:
         pad_id: int,
     ) -> tuple["Batch", torch.Tensor]:
         """Read prompts, each for so many samples; also logits (R, V) of what comes next."""
+        inner = base_of(model)
         pieces, logits = [], []
         for piece in _pieces([len(part.input_ids) for part in parts]):
-            ids, places, real = _padded(parts[piece], positions[piece], pad_id, device=model.device)
+            ids, places, real = _padded(parts[piece], positions[piece], pad_id, device=inner.device)
             pieces.append(Reading(real))
-            with silent_before(model, ids.shape[1] - 1):
-                hidden = _hidden(model, ids, places, pieces[-1], parts[piece])
-            logits.append(_logits(model, hidden))
+            with silent_before(inner, ids.shape[1] - 1):
+                hidden = _hidden(inner, ids, places, pieces[-1], parts[piece])
+            logits.append(_logits(inner, hidden))
         prompts, real = _joined([piece.layers for piece in pieces], [piece.real for piece in pieces])
         groups = [group for group, count in enumerate(samples) for _ in range(count)]
         own = [(_none_yet(key, len(groups)), _none_yet(value, len(groups))) for key, value in prompts]
@@ -149,7 +150,7 @@ def _hidden(
     """Last hidden state (rows, width) after ids (rows, n) at positions (3, rows, n)."""
     shown = {name: tensor.to(ids.device) for name, tensor in pictures(parts).items()} if parts else {}
     with grouped(model):
-        output = base_of(model).model(
+        output = model.model(
             input_ids=ids,
             attention_mask=no_mask(ids.device),
             position_ids=positions,
@@ -161,7 +162,11 @@ def _hidden(
 
 
 def _logits(model: Any, hidden: torch.Tensor) -> torch.Tensor:
-    return base_of(model).get_output_embeddings()(hidden).float()
+    return model.get_output_embeddings()(hidden).float()
+
+
+def _bytes(layers: Sequence[Pair]) -> int:
+    return sum(part.nbytes for pair in layers for part in pair)
 
 
 def _pieces(lengths: Sequence[int]) -> Iterator[slice]:
@@ -178,10 +183,8 @@ def _padded(
     longest = max(lengths)
     ids = torch.tensor([[pad_id] * (longest - len(part.input_ids)) + part.input_ids for part in parts])
     places = torch.stack([F.pad(part, (longest - part.shape[1], 0)) for part in positions], dim=1)
-    real = None
-    if min(lengths) < longest:
-        real = (torch.arange(longest) >= longest - torch.tensor(lengths)[:, None]).to(device)
-    return ids.to(device), places.to(device), real
+    real = real_of(lengths)
+    return ids.to(device), places.to(device), None if real is None else real.to(device)
 
 
 def _joined(

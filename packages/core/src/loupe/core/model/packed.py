@@ -53,6 +53,12 @@ def visible(owners: torch.Tensor, *, model: Any) -> torch.Tensor:
     return mask[:, None]
 
 
+def real_of(lengths: Sequence[int]) -> torch.Tensor | None:
+    """Which columns (B, T) of sequences padded in front are no padding; None where all are of one length."""
+    longest = max(lengths)
+    return None if min(lengths) == longest else torch.arange(longest) >= longest - torch.tensor(lengths)[:, None]
+
+
 def no_mask(device: torch.device) -> torch.Tensor:
     """What the library takes for a mask that is made already, for attention that goes by something else."""
     return torch.ones((1, 1, 1, 1), dtype=torch.bool, device=device)
