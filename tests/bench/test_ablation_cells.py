@@ -20,7 +20,7 @@ from loupe.bench.ablation.runner import run_cells
 from loupe.bench.ablation.state import CellState, read_state, unfinished
 from loupe.bench.correlate import correlations
 from loupe.bench.predictions import Prediction
-from loupe.core.answer import answer_of
+from loupe.core.answer import answer_of, parse
 from loupe.core.records import WHOLE, Episode, Sample, StopReason, Turn, severity_word
 
 Samples = Callable[[int], list[Sample]]
@@ -179,7 +179,9 @@ def predictions(samples: list[Sample], *, right: int, level: int, unusable: int)
             distortion_class=damage.distortion_class if place < right else "fog",
             severity=severity_word(damage.severity) if place < level else "none of them",
         )
-        stop = StopReason.UNUSABLE if place >= len(samples) - unusable else StopReason.FINAL
+        failed = place >= len(samples) - unusable
+        stop = StopReason.UNUSABLE if failed else StopReason.FINAL
+        answer = parse("nothing") if failed else answer
         made.append(Prediction(sample, "decided", Episode(sample.id, (Turn(WHOLE, "", answer, 1, 0.1),), stop)))
     return made
 

@@ -21,11 +21,10 @@ def test_the_last_rating_is_the_verdict():
 
 
 @pytest.mark.parametrize("stop", [StopReason.UNUSABLE, StopReason.TRUNCATED])
-def test_an_episode_that_ends_in_garbage_has_no_verdict_whatever_came_before(stop: StopReason):
+def test_a_later_look_that_ends_in_garbage_keeps_the_rating_before_it_and_says_so(stop: StopReason):
     failed = episode(GOOD, "garbage", stop=stop)
-    assert verdict_of(failed) is None
-    assert written_rating(None) == expected_rating(None) == 3.0
-    assert trouble(failed) == "no complete <answer>…</answer>"
+    assert verdict_of(failed) is failed.turns[0] and failed.kept_earlier
+    assert verdict_of(episode("garbage", stop=stop)) is None
 
 
 def test_an_episode_that_never_rates_says_so():

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from loupe.core.errors import ConfigError
-from loupe.core.model.sampling import Sampling
+from loupe.core.sampling import Sampling
 from loupe.grpo.config import GrpoConfig
 from loupe.grpo.coverage import CoverageConfig
 from loupe.grpo.objective import loss_config

@@ -15,9 +15,9 @@ from trl.trainer.utils import add_fused_lm_head
 from loupe.core.model.encode import ChatEncoder
 from loupe.core.model.loading import LoraSettings, ModelConfig, load_model, save_model
 from loupe.core.model.processors import ImageOnlyQwen3VLProcessor, build_pocket_processor
-from loupe.core.protocol import load_protocol
+from loupe.core.protocol import Protocol, load_protocol
 from loupe.grpo.packing import Packed, joined, pack, pieces, score
-from loupe.grpo.rollout import Rollout, as_rollouts, by_prompt
+from loupe.grpo.rollout import Rollout, Segment, as_rollouts, by_prompt
 from loupe.zoom.loop import LoopInput, play
 from loupe.zoom.scripted import ScriptedPolicy
 
@@ -25,6 +25,7 @@ ASK = '<think>I crop.</think><answer>{"bbox_2d": [0.0, 0.0, 0.5, 0.5], "rating":
 END = '<think>It is blur.</think><answer>{"rating": 2.0, "tool": "final"}</answer>'
 SHORT = '<think>So.</think><answer>{"rating": 4.0, "tool": "final"}</answer>'
 BRIEF = load_protocol("zoom-brief")
+APART = replace(BRIEF, layout="segments", final_question="All of it: {image} A part: {crop} The verdict?")
 LONGER = replace(BRIEF, question="Judge this image, and say what is wrong with it. You may crop.")
 GROUPS = (
     ((ASK, END), (SHORT,), (ASK, SHORT)),
@@ -83,11 +84,11 @@ def loaded(blank_folder: Path, qwen3_folder: Path) -> Callable[..., tuple[Any, C
     return make
 
 
-def rollouts(encoder: ChatEncoder, groups: Sequence[Any] = GROUPS) -> list[Rollout]:
+def rollouts(encoder: ChatEncoder, groups: Sequence[Any] = GROUPS, *, asked: Protocol = BRIEF) -> list[Rollout]:
     inputs, scripts = [], {}
     for number, group in enumerate(groups):
         pixels = np.random.default_rng(number).integers(0, 256, (*SIZES[number], 3), dtype=np.uint8)
-        image, protocol = Image.fromarray(pixels), LONGER if number == 1 else BRIEF
+        image, protocol = Image.fromarray(pixels), LONGER if number == 1 else asked
         for sample, lines in enumerate(group):
             key = f"{number}.{sample}"
             scripts[key] = lines
@@ -119,25 +120,28 @@ def packed_result(model: Any, encoder: ChatEncoder, items: Sequence[Rollout], *,
 
 def row_by_row(model: Any, encoder: ChatEncoder, items: Sequence[Rollout]) -> Result:
     """Each rollout by itself, without padding and with the model's own head."""
-    width = max(len(item.completion.input_ids) for item in items)
-    log_probs, entropies = torch.zeros(len(items), width), torch.zeros(len(items), width)
-    for row, item in enumerate(items):
-        parts = (item.prompt.encoded, item.completion)
-        start, ids = len(parts[0].input_ids), item.completion.input_ids
-        inputs = {
-            "input_ids": torch.tensor([parts[0].input_ids + ids]),
-            "pixel_values": torch.cat([part.pixel_values for part in parts if part.pixel_values is not None]),
-            "image_grid_thw": torch.cat([part.grid_thw for part in parts if part.grid_thw is not None]),
-        }
-        inputs["mm_token_type_ids"] = (inputs["input_ids"] == encoder.image_token_id).long()
-        every = torch.log_softmax(model(**inputs).logits[0, start - 1 : -1].float(), dim=-1)
-        own = torch.tensor(item.completion.wrote)
-        taken = every.gather(1, torch.tensor(ids)[:, None])[:, 0] * own
-        spread = -(every.exp() * every).sum(1) * own
-        pad = (0, width - len(ids))
-        log_probs = log_probs.index_copy(0, torch.tensor([row]), torch.nn.functional.pad(taken, pad)[None])
-        entropies = entropies.index_copy(0, torch.tensor([row]), torch.nn.functional.pad(spread, pad)[None])
+    rows = [[segment_alone(model, encoder, segment) for segment in item.segments] for item in items]
+    width = max(item.length for item in items)
+    log_probs, entropies = (
+        torch.stack([torch.nn.functional.pad(whole, (0, width - len(whole))) for whole in map(torch.cat, parts)])
+        for parts in zip(*(zip(*row, strict=True) for row in rows), strict=True)
+    )
     return with_gradients(model, log_probs, entropies)
+
+
+def segment_alone(model: Any, encoder: ChatEncoder, segment: Segment) -> tuple[torch.Tensor, torch.Tensor]:
+    """Log-probabilities and entropies of one completion behind its prompt."""
+    parts = (segment.prompt.encoded, segment.completion)
+    start, ids = len(parts[0].input_ids), segment.completion.input_ids
+    inputs = {
+        "input_ids": torch.tensor([parts[0].input_ids + ids]),
+        "pixel_values": torch.cat([part.pixel_values for part in parts if part.pixel_values is not None]),
+        "image_grid_thw": torch.cat([part.grid_thw for part in parts if part.grid_thw is not None]),
+    }
+    inputs["mm_token_type_ids"] = (inputs["input_ids"] == encoder.image_token_id).long()
+    every = torch.log_softmax(model(**inputs).logits[0, start - 1 : -1].float(), dim=-1)
+    own = torch.tensor(segment.completion.wrote)
+    return every.gather(1, torch.tensor(ids)[:, None])[:, 0] * own, -(every.exp() * every).sum(1) * own
 
 
 def assert_same(made: Result, wanted: Result, *, tolerance: float) -> None:
@@ -163,6 +167,23 @@ def test_shared_prompts_give_what_the_plain_way_and_single_rows_give(
 ) -> None:
     model, encoder = loaded(family)
     items = rollouts(encoder, groups)
+    shared, plain = (packed_result(model, encoder, items, shared=way) for way in (True, False))
+    assert_same(shared, plain, tolerance=1e-5)
+    assert_same(shared, row_by_row(model, encoder, items), tolerance=1e-5)
+
+
+@pytest.mark.parametrize("family", ["pocket", "qwen3"])
+@pytest.mark.parametrize("groups", [GROUPS, GROUPS[:1]], ids=["mixed", "one group"])
+def test_looks_in_conversations_of_their_own_give_what_each_gives_alone(
+    loaded: Callable[..., Any], family: str, groups: Any
+) -> None:
+    model, encoder = loaded(family)
+    items = rollouts(encoder, groups, asked=APART)
+    assert [len(item.segments) for item in items][:3] == [2, 1, 2]
+    # The second look shows the image again, and the reply that it recalls is context there.
+    second = items[0].later[0]
+    assert second.prompt.encoded.grid_thw is not None and len(second.prompt.encoded.grid_thw) == 2
+    assert not any(second.prompt.encoded.wrote) and all(second.completion.wrote)
     shared, plain = (packed_result(model, encoder, items, shared=way) for way in (True, False))
     assert_same(shared, plain, tolerance=1e-5)
     assert_same(shared, row_by_row(model, encoder, items), tolerance=1e-5)

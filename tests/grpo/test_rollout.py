@@ -43,7 +43,7 @@ def words(encoder: ChatEncoder, ids: Sequence[int], wrote: Sequence[bool] | None
 def test_a_prompt_and_a_completion_are_the_whole_conversation(encoder: ChatEncoder) -> None:
     played = episodes([ASK, END], [END])
     for item, rollout in zip(played, as_rollouts(played, encoder), strict=True):
-        whole, parts = encoder.encode(item.conversation), (rollout.prompt.encoded, rollout.completion)
+        whole, parts = encoder.encode(item.conversations[0]), (rollout.prompt.encoded, rollout.completion)
         assert parts[0].input_ids + parts[1].input_ids == whole.input_ids
         assert parts[0].wrote + parts[1].wrote == whole.wrote
         assert not any(parts[0].wrote)

@@ -48,11 +48,34 @@ def test_log_probs_of_a_rollout_are_those_of_a_forward_pass_of_one_row(
     assert len(played) == 8
     assert {len(item.episode.turns) for item in played} == {1, 2}
     for row, item in enumerate(played):
-        ids, expected = own_log_probs(model, ChatEncoder(processor), item.conversation)
+        ids, expected = own_log_probs(model, ChatEncoder(processor), item.conversations[0])
         rollout = batch.rollouts[row]
         assert rollout.completion.input_ids == ids
         own = torch.tensor(rollout.completion.wrote)
         torch.testing.assert_close(batch.old_log_probs[row, : len(ids)], expected * own, rtol=0, atol=1e-5)
+
+
+def test_both_segments_of_an_episode_share_one_advantage_and_have_their_own_tokens_and_log_probs(
+    scripted: Scripted, small_run: Callable[..., Any], tmp_path: Path
+) -> None:
+    (tmp_path / "apart.yaml").write_text(
+        "base: zoom-brief\nname: apart\nlayout: segments\nfinal_question: 'All: {image} A part: {crop} The verdict.'\n"
+    )
+    trainer = scripted(
+        protocol=str(tmp_path / "apart.yaml"),
+        trainer={"steps_per_generation": 2, "per_device_train_batch_size": 4, "max_steps": 1},
+    )
+    (batch,), (played,) = trainer.batches, trainer.played
+    model, processor = load_model(small_run(tmp_path).model)
+    assert {len(item.conversations) for item in played} == {1, 2}
+    assert batch.advantages.shape == (8,) and batch.mask.shape[0] == 8
+    for row, item in enumerate(played):
+        alone = [own_log_probs(model, ChatEncoder(processor), talk) for talk in item.conversations]
+        expected = torch.cat([log_probs for _, log_probs in alone])
+        # Every token of a completion is the agent's own here, in both segments.
+        assert batch.mask[row].nonzero().flatten().tolist() == list(range(len(expected)))
+        torch.testing.assert_close(batch.old_log_probs[row, : len(expected)], expected, rtol=0, atol=1e-5)
+    assert trainer.gradients
 
 
 def test_log_probs_of_the_draw_are_those_of_the_model_that_drew(tmp_path: Path, small_run: Callable[..., Any]) -> None:
@@ -77,7 +100,7 @@ def test_loss_falls_on_what_the_agent_wrote_alone(scripted: Scripted) -> None:
     trainer = scripted(trainer={"max_steps": 1})
     (batch,), (played,) = trainer.batches, trainer.played
     for row, item in enumerate(played):
-        encoded = trainer.encoder.encode(item.conversation)
+        encoded = trainer.encoder.encode(item.conversations[0])
         wrote = encoded.wrote[encoded.wrote.index(True) :]
         assert batch.mask[row, : len(wrote)].tolist() == wrote
         assert int(batch.mask[row].sum()) == sum(wrote) == batch.rollouts[row].tokens
@@ -146,7 +169,7 @@ def test_a_step_makes_the_better_episodes_likelier(
     gains = []
     for item, rollout in zip(trainer.played[0][:4], trainer.batches[0].rollouts, strict=False):
         own = torch.tensor(rollout.completion.wrote)
-        old, new = (own_log_probs(model, encoder, item.conversation)[1][own].mean() for model in (before, after))
+        old, new = (own_log_probs(model, encoder, item.conversations[0])[1][own].mean() for model in (before, after))
         gains.append(float(new - old))
     assert min(gains[0], gains[1], gains[3]) > gains[2]
 
@@ -241,7 +264,7 @@ def test_a_new_adapter_is_held_to_the_model_without_it(
     trainer.model.delete_adapter("ref")
     without = trainer._reference_log_probs(batch.rollouts)
     for row, item in enumerate(trainer.played[1]):
-        _, expected = own_log_probs(model, ChatEncoder(processor), item.conversation)
+        _, expected = own_log_probs(model, ChatEncoder(processor), item.conversations[0])
         own = torch.tensor(batch.rollouts[row].completion.wrote)
         for reference in (batch.reference_log_probs, without):
             torch.testing.assert_close(reference[row, : len(own)], expected * own, rtol=0, atol=1e-5)
@@ -268,7 +291,7 @@ def test_an_adapter_of_sft_is_held_to_a_frozen_copy_of_itself(
         assert torch.equal(item, saved[name.replace(".ref.", ".default.")])
         assert not torch.equal(item, parts[name.replace(".ref.", ".default.")]) or "lora_A" in name
     encoder, batch = ChatEncoder(processor), trainer.batches[1]
-    _, expected = own_log_probs(before, encoder, trainer.played[1][0].conversation)
+    _, expected = own_log_probs(before, encoder, trainer.played[1][0].conversations[0])
     own = torch.tensor(batch.rollouts[0].completion.wrote)
     torch.testing.assert_close(batch.reference_log_probs[0, : len(own)], expected * own, rtol=0, atol=1e-5)
 

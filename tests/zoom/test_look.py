@@ -14,4 +14,6 @@ def test_never_has_no_box() -> None:
 
 
 def test_a_look_is_written_as_a_plain_word() -> None:
-    assert [str(look) for look in Look] == ["decided", "never", "random", "truth"]
+    assert [str(look) for look in Look] == [
+        "decided", "never", "random", "centre", "truth", "whole", "forced",
+    ]  # fmt: skip

@@ -1,6 +1,7 @@
 """The loop: why an episode ends, what the agent is shown and asked, and that nothing depends on the batch."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -9,11 +10,11 @@ from PIL import Image
 
 from loupe.core.answer import answer_of, render
 from loupe.core.box import area
+from loupe.core.crop_policy import CropPolicy
 from loupe.core.errors import ConfigError, DataError, ModelError
 from loupe.core.policy import Conversation, Reply
 from loupe.core.protocol import Protocol
 from loupe.core.records import WHOLE, Box, Episode, StopReason
-from loupe.zoom.crop import CropPolicy
 from loupe.zoom.look import Look
 from loupe.zoom.loop import LoopInput, Played, play
 from loupe.zoom.scripted import Line, ScriptedPolicy
@@ -90,7 +91,7 @@ def test_a_wish_in_the_last_look_ends_at_the_round_limit_and_its_rating_counts()
 def test_an_unusable_answer_ends_the_episode_and_the_verdict_falls_back() -> None:
     episode = play_one(wish(2.0, LEFT), "I would rather not say").episode
     assert episode.stop_reason is StopReason.UNUSABLE
-    assert episode.verdict is episode.turns[0]
+    assert episode.verdict is episode.turns[0] and episode.kept_earlier
 
 
 def test_an_unusable_first_answer_leaves_no_verdict() -> None:
@@ -109,15 +110,16 @@ def test_a_truncated_reply_with_a_usable_answer_counts_as_usable() -> None:
     assert (episode.stop_reason, ratings(episode)) == (StopReason.FINAL, [3.0])
 
 
-def test_asking_for_the_same_region_again_is_refused_and_final() -> None:
+def test_asking_for_the_same_region_again_is_refused_and_its_rating_counts() -> None:
     episode = play_one(wish(2.0, LEFT), wish(3.0, LEFT)).episode
-    assert (episode.stop_reason, ratings(episode)) == (StopReason.FINAL, [2.0, 3.0])
+    assert (episode.stop_reason, ratings(episode)) == (StopReason.REPEATED, [2.0, 3.0])
+    assert episode.verdict is episode.turns[1] and not episode.kept_earlier
 
 
 def test_a_crop_that_would_be_the_whole_small_image_again_is_refused() -> None:
     item = LoopInput("a", "a", Image.new("RGB", (20, 20)))
     episode = play(ScriptedPolicy({"a": [wish(2.0, LEFT)]}), [item], PROTOCOL)[0].episode
-    assert (episode.stop_reason, len(episode.turns)) == (StopReason.FINAL, 1)
+    assert (episode.stop_reason, len(episode.turns)) == (StopReason.REPEATED, 1)
 
 
 def test_a_crop_tool_without_a_box_is_no_wish() -> None:
@@ -129,14 +131,14 @@ def test_a_crop_tool_without_a_box_is_no_wish() -> None:
 
 def test_the_agent_is_asked_the_words_of_the_protocol_in_their_order() -> None:
     played = play_one(wish(2.0, LEFT), wish(2.5, RIGHT), final(3.0))
-    assert played.conversation.system == "be brief"
-    assert texts(played.conversation) == ["first?", "crop?", "last crop?"]
-    assert [reply.text for reply in played.conversation.replies] == [turn.text for turn in played.episode.turns]
+    assert played.conversations[0].system == "be brief"
+    assert texts(played.conversations[0]) == ["first?", "crop?", "last crop?"]
+    assert [reply.text for reply in played.conversations[0].replies] == [turn.text for turn in played.episode.turns]
 
 
 def test_with_two_rounds_the_first_crop_is_already_the_last_look() -> None:
     played = play_one(wish(2.0, LEFT), final(3.0), protocol=Protocol(question="q", final_question="f", max_rounds=2))
-    assert texts(played.conversation) == ["q", "f"]
+    assert texts(played.conversations[0]) == ["q", "f"]
 
 
 def test_the_agent_sees_the_overview_first_and_then_the_pixels_that_it_asked_for() -> None:
@@ -154,10 +156,10 @@ def test_the_view_of_a_turn_is_the_region_that_was_really_shown() -> None:
     assert [turn.view for turn in episode.turns] == [WHOLE, LEFT]
 
 
-def test_the_crop_policy_is_the_one_that_was_given() -> None:
+def test_the_crop_policy_is_that_of_the_protocol() -> None:
     item = LoopInput("a", "a", picture())
     script = ScriptedPolicy({"a": [wish(2.0, LEFT), final(3.0)]})
-    played = play(script, [item], PROTOCOL, crop_policy=CropPolicy(min_share=0.5, max_share=0.5))[0]
+    played = play(script, [item], replace(PROTOCOL, crop=CropPolicy(min_share=0.5, max_share=0.5)))[0]
     assert area(played.episode.turns[1].view) == pytest.approx(0.5, abs=0.01)
 
 
@@ -171,13 +173,13 @@ def test_other_images_stand_behind_the_first_in_the_first_question_and_are_never
     others = (Image.new("RGB", (40, 30), (9, 9, 9)), Image.new("RGB", (300, 10), (8, 8, 8)))
     item = LoopInput("a", "a", picture(), others=others)
     (played,) = play(policy, [item], PROTOCOL)
-    first, second = played.conversation.user_turns
+    first, second = played.conversations[0].user_turns
     assert [id(image) for image in first.images] == [id(item.image), *map(id, others)]
     assert [image.getcolors() for image in second.images] == [[(112 * 112, (0, 0, 255))]]
 
 
 def test_without_others_the_agent_is_shown_one_image() -> None:
-    assert [len(turn.images) for turn in play_one(wish(2.0, LEFT), final(3.0)).conversation.user_turns] == [1, 1]
+    assert [len(turn.images) for turn in play_one(wish(2.0, LEFT), final(3.0)).conversations[0].user_turns] == [1, 1]
 
 
 def test_the_protocol_of_an_input_takes_the_place_of_the_call_s() -> None:
@@ -185,9 +187,9 @@ def test_the_protocol_of_an_input_takes_the_place_of_the_call_s() -> None:
     items = [LoopInput("a", "a", picture(), protocol=own), LoopInput("b", "b", picture())]
     policy = ScriptedPolicy({"a": [wish(2.0, LEFT), wish(2.5, RIGHT)], "b": [wish(2.0, LEFT), final(3.0)]})
     mine, other = play(policy, items, PROTOCOL)
-    assert (mine.conversation.system, texts(mine.conversation)) == ("be long", ["mine?", "my crop?"])
+    assert (mine.conversations[0].system, texts(mine.conversations[0])) == ("be long", ["mine?", "my crop?"])
     assert (mine.episode.stop_reason, len(mine.episode.turns)) == (StopReason.ROUND_LIMIT, 2)
-    assert (other.conversation.system, texts(other.conversation)) == ("be brief", ["first?", "crop?"])
+    assert (other.conversations[0].system, texts(other.conversations[0])) == ("be brief", ["first?", "crop?"])
     assert other.episode.stop_reason is StopReason.FINAL
 
 
@@ -216,7 +218,7 @@ def test_never_asks_the_no_zoom_question_of_the_input_s_own_protocol() -> None:
     own = Protocol(question="mine?", no_zoom_question="mine, no crop?")
     item = LoopInput("a", "a", picture(), protocol=own)
     (played,) = play(ScriptedPolicy({"a": [wish(2.0, LEFT)]}), [item], PROTOCOL, look=Look.NEVER)
-    assert texts(played.conversation) == ["mine, no crop?"]
+    assert texts(played.conversations[0]) == ["mine, no crop?"]
 
 
 # The looks
@@ -224,7 +226,7 @@ def test_never_asks_the_no_zoom_question_of_the_input_s_own_protocol() -> None:
 
 def test_never_asks_the_no_zoom_question_and_ignores_a_wish() -> None:
     played = play_one(wish(2.0, LEFT), look=Look.NEVER)
-    assert texts(played.conversation) == ["no crop?"]
+    assert texts(played.conversations[0]) == ["no crop?"]
     assert (played.episode.stop_reason, ratings(played.episode)) == (StopReason.FINAL, [2.0])
 
 
@@ -240,7 +242,7 @@ def test_truth_shows_what_was_asked_for_where_there_is_no_local_damage(truth: Bo
 
 def test_truth_has_nothing_new_to_show_a_second_time() -> None:
     episode = play_one(wish(2.0, LEFT), wish(3.0, RIGHT), look=Look.TRUTH, truth=DAMAGE).episode
-    assert (episode.stop_reason, len(episode.turns)) == (StopReason.FINAL, 2)
+    assert (episode.stop_reason, len(episode.turns)) == (StopReason.REPEATED, 2)
 
 
 def random_views(key: str, *, seed: int, others: int = 0) -> list[Box]:
@@ -369,8 +371,22 @@ def test_the_protocol_says_in_which_dialect_an_answer_is_read() -> None:
 def test_a_wish_for_a_crop_without_a_readable_box_shows_the_centre() -> None:
     asks = '<answer>{"bbox_2d": "there", "rating": 3, "tool": "crop"}</answer>'
     ends = '<answer>{"bbox_2d": [0, 0, 0, 0], "rating": 2, "tool": "final"}</answer>'
-    episode = play_one(asks, ends, protocol=Protocol(dialect="zoom-iqa")).episode
+    episode = play_one(asks, ends, protocol=unreadable("central")).episode
     assert [turn.view for turn in episode.turns] == [WHOLE, (0.25, 0.25, 0.75, 0.75)]
+
+
+def test_or_it_ends_the_episode_with_the_rating_or_without_it_as_the_protocol_says() -> None:
+    asks = '<answer>{"bbox_2d": "there", "rating": 3, "tool": "crop"}</answer>'
+    kept = play_one(asks, protocol=unreadable("keep-rating")).episode
+    assert kept.stop_reason is StopReason.BAD_BOX
+    assert kept.verdict is not None and kept.verdict.answer.rating == 3.0
+    thrown = play_one(asks, protocol=unreadable("reject")).episode
+    assert (thrown.stop_reason, thrown.verdict) == (StopReason.UNUSABLE, None)
+    assert "cannot be read" in str(thrown.turns[0].answer.problem)
+
+
+def unreadable(fallback: str) -> Protocol:
+    return Protocol(dialect="zoom-iqa", crop=CropPolicy(fallback=fallback, zero_is_none=True))
 
 
 def test_a_dialect_that_nobody_knows_is_refused() -> None:

@@ -18,9 +18,9 @@ from loupe.core.model.loading import LoraSettings, ModelConfig, load_model
 from loupe.core.model.local_policy import decoding_for
 from loupe.core.model.packed import base_of
 from loupe.core.model.rating_reader import RatingReader
-from loupe.core.model.sampling import Sampling
 from loupe.core.model.sessions import Turn, images_of, read
 from loupe.core.policy import Conversation, Reply, UserTurn
+from loupe.core.sampling import Sampling
 
 FAVOUR = 1e6
 """Added to a logit, it beats all others."""

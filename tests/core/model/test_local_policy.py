@@ -18,8 +18,8 @@ from loupe.core.model.encode import ChatEncoder
 from loupe.core.model.loading import LoraSettings, ModelConfig, load_model
 from loupe.core.model.local_policy import LocalPolicy
 from loupe.core.model.packed import attention_of, base_of, set_attention
-from loupe.core.model.sampling import GREEDY, Sampling
 from loupe.core.policy import Conversation, Reply, UserTurn
+from loupe.core.sampling import GREEDY, Sampling
 
 Make = Callable[..., LocalPolicy]
 FAVOUR = 1e6

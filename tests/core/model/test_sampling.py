@@ -12,7 +12,8 @@ from scipy.stats import chi2
 from transformers import MinPLogitsWarper, TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
 from loupe.core.errors import ConfigError
-from loupe.core.model.sampling import GREEDY, Sampling, choose, log_prob
+from loupe.core.model.sampling import choose, log_prob
+from loupe.core.sampling import GREEDY, Sampling
 
 LAST = 1 - 2**-53
 """The largest number that a generator of uniform numbers gives."""

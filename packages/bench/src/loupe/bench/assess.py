@@ -5,11 +5,12 @@ agent that `loupe evaluate` measures, and the words and the trail are its own. T
 together they give the rating (the mean) and its spread. Random numbers hang on the pixels, the number of the sample and
 the seed, so a picture gets the same verdict under any name and in any company.
 
-A picture that cannot be read, or that no sample rates, is a judgement with a reason; the others go on.
+A picture that cannot be read, or that no sample rates, is a judgement with a reason; the others go on. Protocols that
+ask for something else than a rating are served alike; one that asks for a choice takes the two pictures to compare.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from hashlib import blake2b
 from math import sqrt
@@ -19,7 +20,7 @@ from typing import Any
 from PIL import Image
 
 from loupe.bench.agent import load_policies
-from loupe.bench.verdicts import expected_rating, trouble, verdict_of
+from loupe.bench.verdicts import expected_rating, last_word, trouble
 from loupe.core.errors import ConfigError, ImageError, MissingFileError
 from loupe.core.images import FORMATS, open_image
 from loupe.core.model.checkpoints import model_folder
@@ -27,7 +28,6 @@ from loupe.core.policy import Policy
 from loupe.core.printable import printable
 from loupe.core.protocol import Protocol, load_protocol
 from loupe.core.records import Box, Episode
-from loupe.zoom.crop import CropPolicy
 from loupe.zoom.look import Look
 from loupe.zoom.loop import LoopInput, play
 
@@ -42,18 +42,20 @@ class AssessConfig:
     """Name of a shipped agent, folder of a model or an adapter, or a hub id."""
     protocol: str = "zoom-brief"
     """Built-in protocol, or the path of a YAML file with one; zoom-brief is the one that the pocket agent knows."""
+    prompts: str = ""
+    """YAML file whose words take the place of the protocol's, for example those that a checkpoint was trained on."""
+    reference: str = ""
+    """Picture that a comparison is made against, for protocols that show one."""
     zoom: bool = True
     """Whether the agent may ask for crops."""
     samples: int = 4
     """Judgements of each picture: the first is greedy, the others are drawn."""
-    temperature: float = 1.0
-    """Temperature of the drawn ones."""
+    temperature: float | None = None
+    """Temperature of the drawn ones; null for the protocol's own."""
     seed: int = 0
     """Seed of the drawn ones; the same seed gives the same result."""
     batch_size: int = 16
     """Conversations that the model answers at once."""
-    crop: CropPolicy = field(default_factory=CropPolicy)
-    """Bounds of a crop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +70,9 @@ class Agents:
 class Judgement:
     """The verdict on one picture. `rating` is the mean of the usable samples' expected ratings, 1..5, higher is better.
 
-    `spread` is their standard deviation, None below two. Class, severity and `looked_at` (regions that were shown
-    enlarged) are those of the first usable sample. `problem` says why there is no rating, None where there is one.
+    `spread` is their standard deviation, None below two. Class, severity, choice, description and `looked_at` (regions
+    that were shown enlarged) are those of the first usable sample; `kept_earlier` says that its last look failed and a
+    look before it counts. `problem` says why there is no usable answer to what the task `asks`, None where there is.
     """
 
     image: str
@@ -77,14 +80,19 @@ class Judgement:
     spread: float | None = None
     distortion_class: str | None = None
     severity: str | None = None
+    choice: str | None = None
+    description: str | None = None
     looked_at: tuple[Box, ...] = ()
+    kept_earlier: bool = False
     problem: str | None = None
+    asks: tuple[str, ...] = ("rating",)
     samples: tuple[Episode, ...] = ()
 
     @property
     def main(self) -> Episode | None:
         """The first usable sample, the one that the words come from; else the first one, None where there is none."""
-        return next((item for item in self.samples if verdict_of(item) is not None), next(iter(self.samples), None))
+        usable = (item for item in self.samples if trouble(item, asks=self.asks) is None)
+        return next(usable, next(iter(self.samples), None))
 
     def to_json(self) -> dict[str, Any]:
         """Plain dict, ready for `json.dumps`."""
@@ -116,17 +124,28 @@ def assess(paths: Sequence[Path], config: AssessConfig, *, agents: Agents | None
         raise ConfigError(f"got samples {config.samples}, batch_size {config.batch_size}; wanted at least 1 of each")
     if config.seed < 0:
         raise ConfigError(f"got seed {config.seed}; wanted 0 or more")
-    protocol = load_protocol(config.protocol)
+    protocol = load_protocol(config.protocol, prompts=config.prompts)
     if agents is None:
         model_folder(config.model)
+    tasks = [(str(path), (path,)) for path in paths]
+    if "choice" in protocol.asks:
+        tasks = [_comparison(paths, config)]
     step = max(1, config.batch_size // config.samples)
-    for start in range(0, len(paths), step):
-        opened = [_open(path) for path in paths[start : start + step]]
+    for start in range(0, len(tasks), step):
+        opened = [_open(name, files) for name, files in tasks[start : start + step]]
         pictures = [item for item in opened if not isinstance(item, Judgement)]
         if pictures and agents is None:
             agents = load_agents(config, protocol)
         made = iter(_judge(pictures, config=config, protocol=protocol, agents=agents) if agents and pictures else [])
         yield from (item if isinstance(item, Judgement) else next(made) for item in opened)
+
+
+def _comparison(paths: Sequence[Path], config: AssessConfig) -> tuple[str, tuple[Path, ...]]:
+    """The one task of a protocol that asks for a choice: image A, image B and, where one is named, the reference."""
+    if len(paths) != 2:
+        raise ConfigError(f"got {len(paths)} pictures to compare; wanted two: image A, then image B")
+    reference = (Path(config.reference),) if config.reference else ()
+    return f"{paths[0]} | {paths[1]}", (*paths, *reference)
 
 
 def result_row(judgement: Judgement, config: AssessConfig) -> dict[str, Any]:
@@ -144,51 +163,70 @@ def load_agents(config: AssessConfig, protocol: Protocol) -> Agents:
 
 @dataclass(frozen=True, slots=True)
 class _Picture:
+    """What is judged at once: an image, and those that are shown beside it; `fingerprint` is of all their pixels."""
+
     name: str
     image: Image.Image
+    others: tuple[Image.Image, ...]
     fingerprint: str
 
 
-def _open(path: Path) -> _Picture | Judgement:
+def _open(name: str, paths: Sequence[Path]) -> _Picture | Judgement:
     try:
-        image = open_image(path)
+        image, *others = [open_image(path) for path in paths]
     except (ImageError, MissingFileError) as error:
-        return Judgement(str(path), problem=str(error).removeprefix(f"{printable(str(path))}: "))
-    pixels = f"{image.size}".encode() + image.tobytes()
-    return _Picture(str(path), image, blake2b(pixels, digest_size=12).hexdigest())
+        return Judgement(name, problem=str(error).removeprefix(f"{printable(name)}: "))
+    digest = blake2b(digest_size=12)
+    for item in (image, *others):
+        digest.update(f"{item.size}".encode() + item.tobytes())
+    return _Picture(name, image, tuple(others), digest.hexdigest())
 
 
 def _judge(
     pictures: Sequence[_Picture], *, config: AssessConfig, protocol: Protocol, agents: Agents
 ) -> list[Judgement]:
     # Copies of a picture share one entry: its keys come from the pixels, and the loop wants each key once.
-    unique = {picture.fingerprint: picture.image for picture in pictures}
+    unique = {picture.fingerprint: picture for picture in pictures}
     episodes: dict[str, list[Episode]] = {fingerprint: [] for fingerprint in unique}
     for policy, numbers in ((agents.greedy, range(1)), (agents.drawing, range(1, config.samples))):
-        inputs = [LoopInput(f"{name}#{number}", name, image) for name, image in unique.items() for number in numbers]
+        inputs = [
+            LoopInput(f"{name}#{number}", name, item.image, others=item.others)
+            for name, item in unique.items()
+            for number in numbers
+        ]
         look = Look.DECIDED if config.zoom else Look.NEVER
-        for item in play(policy, inputs, protocol, look=look, crop_policy=config.crop, seed=config.seed):
+        for item in play(policy, inputs, protocol, look=look, seed=config.seed):
             episodes[item.episode.sample_id].append(item.episode)
-    return [_judgement(picture.name, episodes[picture.fingerprint]) for picture in pictures]
+    return [_judgement(picture.name, episodes[picture.fingerprint], asks=protocol.asks) for picture in pictures]
 
 
-def _judgement(name: str, samples: Sequence[Episode]) -> Judgement:
-    usable = [(episode, turn) for episode in samples if (turn := verdict_of(episode)) is not None]
+def _judgement(name: str, samples: Sequence[Episode], *, asks: Sequence[str]) -> Judgement:
+    usable = [(episode, turn) for episode in samples if (turn := last_word(episode, asks=asks)) is not None]
     if not usable:
-        return Judgement(name, problem=f"no usable answer ({trouble(samples[0])})", samples=tuple(samples))
-    ratings = [expected_rating(turn) for _, turn in usable]
-    mean = sum(ratings) / len(ratings)
-    squares = sum((rating - mean) ** 2 for rating in ratings)
+        reason = trouble(samples[0], asks=asks)
+        return Judgement(name, problem=f"no usable answer ({reason})", asks=tuple(asks), samples=tuple(samples))
+    rating, spread = _mean([expected_rating(turn) for _, turn in usable]) if "rating" in asks else (None, None)
     episode, turn = usable[0]
     return Judgement(
         image=name,
-        rating=mean,
-        spread=sqrt(squares / (len(ratings) - 1)) if len(ratings) > 1 else None,
+        rating=rating,
+        spread=spread,
         distortion_class=turn.answer.distortion_class,
         severity=turn.answer.severity,
+        choice=turn.answer.choice,
+        description=turn.answer.description,
         looked_at=tuple(item.view for item in episode.turns[1:]),
+        kept_earlier=turn is not episode.turns[-1],
+        asks=tuple(asks),
         samples=tuple(samples),
     )
+
+
+def _mean(ratings: Sequence[float]) -> tuple[float, float | None]:
+    """Mean and standard deviation; None for the latter below two ratings."""
+    mean = sum(ratings) / len(ratings)
+    squares = sum((rating - mean) ** 2 for rating in ratings)
+    return mean, sqrt(squares / (len(ratings) - 1)) if len(ratings) > 1 else None
 
 
 def _is_picture(path: Path) -> bool:

@@ -34,6 +34,6 @@ def _trail(item: Judgement) -> Trail | None:
     if item.main is None:
         return None
     try:
-        return trail(open_image(item.image), item.main, title=item.image)
+        return trail(open_image(item.image), item.main, title=item.image, asks=item.asks)
     except (ImageError, MissingFileError):
         return None

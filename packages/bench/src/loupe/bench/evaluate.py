@@ -27,7 +27,6 @@ from loupe.core.protocol import Protocol, load_protocol
 from loupe.core.records import Sample
 from loupe.core.runs import ENVIRONMENT, open_run
 from loupe.data.store import load_samples
-from loupe.zoom.crop import CropPolicy
 from loupe.zoom.look import Look
 from loupe.zoom.loop import LoopInput, play
 
@@ -49,10 +48,11 @@ class EvaluateConfig:
     """Folder for predictions.jsonl, summary.json, config.yaml and the images of the trails."""
     protocol: str = "zoom-brief"
     """Built-in protocol, or the path of a YAML file with one."""
-    looks: list[str] = field(default_factory=lambda: [look.value for look in Look])
-    """What a crop shows: decided (the agent's own box), never (no zoom), random and truth (the damaged region)."""
-    crop: CropPolicy = field(default_factory=CropPolicy)
-    """Bounds of a crop."""
+    looks: list[str] = field(
+        default_factory=lambda: [look.value for look in (Look.DECIDED, Look.NEVER, Look.RANDOM, Look.TRUTH)]
+    )
+    """What a crop shows: decided (the agent's own box), never (no zoom), random and centre (as large, elsewhere), truth
+    (the damaged region), whole (the overview again), forced (as decided, but always)."""
     limit: int | None = None
     """Judge the first so many samples alone; null for all."""
     batch_size: int = 32
@@ -143,7 +143,7 @@ def _play(
         inputs = _inputs([sample for _, samples in todo for sample in samples], Path(config.data))
         for look, samples in todo:
             images = [inputs[sample.id] for sample in samples]
-            played = play(remembering, images, protocol, look=look, crop_policy=config.crop, seed=config.seed)
+            played = play(remembering, images, protocol, look=look, seed=config.seed)
             made = [Prediction(sample, look.value, item.episode) for sample, item in zip(samples, played, strict=True)]
             append_predictions(Path(config.out) / PREDICTIONS, made)
             done += len(made)

@@ -1,5 +1,6 @@
 """What stands beside the numbers of an evaluation: who answered, what was asked, how it was decoded, on what it ran."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,13 @@ def protocol_block(
         "max_new_tokens": protocol.max_new_tokens,
         "decoding": "greedy" if settings["temperature"] == 0 else f"sampled at temperature {settings['temperature']}",
         "seed": settings["seed"],
-        "crop": settings["crop"],
+        "crop": asdict(protocol.crop),
         "data": settings["data"],
         "split": settings["split"],
         "data_sha256": environment["data_sha256"],
         "bootstrap": f"{settings['n_boot']} draws, whole groups of one reference image, 95 % percentile interval",
         "unusable": "rated 3.0 (mid-scale) and counted as wrong in the main figures; left out under `usable`",
+        "failed_later_look": "the rating of the look before it is kept and counted under `kept_earlier`",
         "fitted_to_labels": False,
         "python": environment["python"],
         "versions": {name: environment["versions"][name] for name in PACKAGES},

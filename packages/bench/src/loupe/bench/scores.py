@@ -84,6 +84,8 @@ class Scores:
     n: int
     unusable: int
     unusable_share: float
+    kept_earlier: int
+    """Episodes whose last look failed, so that the rating of a look before it counts."""
     expected: Agreement
     written: Agreement
     recognition: Recognition
@@ -98,6 +100,7 @@ def score(predictions: Sequence[Prediction], *, n_boot: int = 1000, seed: int = 
         n=len(turns),
         unusable=unusable,
         unusable_share=unusable / len(turns) if turns else float("nan"),
+        kept_earlier=sum(item.episode.kept_earlier for item in predictions),
         expected=_agreement(predictions, expected_rating, n_boot=n_boot, seed=seed),
         written=_agreement(predictions, written_rating, n_boot=n_boot, seed=seed),
         recognition=_recognition(predictions, n_boot=n_boot, seed=seed),

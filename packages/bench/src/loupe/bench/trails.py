@@ -58,10 +58,17 @@ class Trail:
         return [step.region for step in self.steps if step.is_crop]
 
 
-def trail(image: Image.Image, episode: Episode, *, title: str, truth: Sample | None = None) -> Trail:
-    """Trail of `episode` over its RGB `image`."""
+def trail(
+    image: Image.Image,
+    episode: Episode,
+    *,
+    title: str,
+    truth: Sample | None = None,
+    asks: Sequence[str] = ("rating",),
+) -> Trail:
+    """Trail of `episode` over its RGB `image`; `asks` are the keys that its task asks for."""
     steps = tuple(_step(image, turn) for turn in episode.turns)
-    return Trail(title, steps, verdict_of(episode), trouble(episode), truth)
+    return Trail(title, steps, verdict_of(episode), trouble(episode, asks=asks), truth)
 
 
 def keep_trail_images(predictions: Sequence[Prediction], *, data: Path, out: Path, count: int, seed: int) -> None:

@@ -1,8 +1,11 @@
 """What counts as the verdict of an episode, in one place: every figure and every page reads it here.
 
-An episode that ended on text nobody can parse, or that ran out of tokens, has no verdict, whatever it said in an
-earlier turn. It is neither dropped nor given a lucky number: its rating is the middle of the scale, and it is counted.
+The last turn with a usable rating counts. Where a later look failed, on text nobody can parse or for want of tokens,
+that is the rating of a look before it, and the episode is counted as one that kept it. An episode without any rating is
+neither dropped nor given a lucky number: its rating is the middle of the scale, and it is counted.
 """
+
+from collections.abc import Sequence
 
 from loupe.core.records import Episode, Sample, StopReason, Turn
 
@@ -16,7 +19,15 @@ _FAILED = (StopReason.UNUSABLE, StopReason.TRUNCATED)
 
 def verdict_of(episode: Episode) -> Turn | None:
     """The turn whose rating counts; None for an unusable episode."""
-    return None if episode.stop_reason in _FAILED else episode.verdict
+    return episode.verdict
+
+
+def last_word(episode: Episode, *, asks: Sequence[str]) -> Turn | None:
+    """The turn whose answer counts for a task that asks for these keys: the verdict where a rating is one of them, else
+    the last usable one; None for an unusable episode."""
+    if "rating" in asks:
+        return verdict_of(episode)
+    return next((turn for turn in reversed(episode.turns) if turn.answer.usable), None)
 
 
 def written_rating(turn: Turn | None) -> float:
@@ -46,9 +57,9 @@ def true_class(sample: Sample) -> str | None:
     return sample.degradation.distortion_class or CLEAN
 
 
-def trouble(episode: Episode) -> str | None:
-    """Why an episode has no verdict, in a few words; None where it has one."""
-    if verdict_of(episode) is not None:
+def trouble(episode: Episode, *, asks: Sequence[str] = ("rating",)) -> str | None:
+    """Why an episode has no answer for a task that asks for these keys, in a few words; None where it has one."""
+    if last_word(episode, asks=asks) is not None:
         return None
     problem = episode.turns[-1].answer.problem if episode.turns else None
     return problem or ("the answer ran into the token limit" if episode.stop_reason in _FAILED else "no rating given")

@@ -2,9 +2,12 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from loupe.bench.assess import AssessConfig, Judgement
 
 
 def assess(
@@ -21,12 +24,25 @@ def assess(
     samples: Annotated[int, typer.Option("--samples", "-n", min=1, help="Judgements of each picture.")] = 4,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the drawn judgements.")] = 0,
     protocol: Annotated[str, typer.Option("--protocol", help="How to ask: a name or a YAML file.")] = "zoom-brief",
+    prompts: Annotated[
+        Path | None, typer.Option("--prompts", help="YAML file with words that take the place of the protocol's.")
+    ] = None,
+    reference: Annotated[
+        Path | None, typer.Option("--reference", help="Picture that a comparison is made against.")
+    ] = None,
+    prompts_for_restoration: Annotated[
+        bool,
+        typer.Option(
+            "--prompts-for-restoration",
+            help="One JSON object a picture with prompts for a text-guided restorer, in place of the results.",
+        ),
+    ] = False,
 ) -> None:
     """Rate pictures from 1 (very poor) to 5 (excellent), and show what the agent looked at.
 
     Folders are searched to the bottom. The first judgement of a picture is greedy and gives the words; the others are
     drawn. Their mean is the rating. The same seed gives the same verdicts. Exit code 1 says that a picture could not be
-    rated.
+    judged.
 
     Examples:
 
@@ -35,14 +51,28 @@ def assess(
     loupe assess holiday/ --output ratings.jsonl --report ratings.html
 
     loupe assess photo.jpg --json --samples 1 --no-zoom
+
+    loupe assess a.jpg b.jpg --protocol compare --model runs/compare/model
+
+    loupe assess photo.jpg --protocol zoom-iqa --prompts release.yaml --model checkpoints/zoom-iqa-7b
+
+    loupe assess holiday/ --prompts-for-restoration --output prompts.jsonl
     """
-    from loupe.bench.assess import POCKET_CAVEAT, AssessConfig, Judgement, find_images, result_row
+    from loupe.bench.assess import POCKET_CAVEAT, AssessConfig, Judgement, find_images
     from loupe.bench.assess import assess as judge
     from loupe.cli.screen import complain, judgement_table, out, progress_bar, remark
     from loupe.core.files import append_jsonl, check_target
     from loupe.core.model.checkpoints import SHIPPED
 
-    config = AssessConfig(model=model, protocol=protocol, zoom=not no_zoom, samples=samples, seed=seed)
+    config = AssessConfig(
+        model=model,
+        protocol=protocol,
+        prompts=str(prompts or ""),
+        reference=str(reference or ""),
+        zoom=not no_zoom,
+        samples=samples,
+        seed=seed,
+    )
     paths, judgements = find_images(images), list[Judgement]()
     for target in (output, report):
         if target is not None:
@@ -50,10 +80,10 @@ def assess(
     with progress_bar("pictures") as step:
         for judgement in judge(paths, config):
             judgements.append(judgement)
-            row = result_row(judgement, config)
+            row = _row(judgement, config, prompts=prompts_for_restoration)
             if output is not None:
                 append_jsonl(output, row)
-            if as_json:
+            if as_json or prompts_for_restoration:
                 print(json.dumps(row), flush=True)
             if judgement.problem is not None:
                 complain(f"{judgement.image}: {judgement.problem}")
@@ -62,9 +92,21 @@ def assess(
         from loupe.bench.assess_page import write_assess_page
 
         write_assess_page(judgements, report, model=model)
-    if not as_json and any(judgement.rating is not None for judgement in judgements):
+    if not (as_json or prompts_for_restoration) and any(judgement.problem is None for judgement in judgements):
         out().print(judgement_table(judgements))
     if model in SHIPPED:
         remark(POCKET_CAVEAT)
     if any(judgement.problem is not None for judgement in judgements):
         raise typer.Exit(1)
+
+
+def _row(judgement: "Judgement", config: "AssessConfig", *, prompts: bool) -> dict[str, Any]:
+    """The line of one picture: its result, or the prompts for a restorer in its place."""
+    if prompts:
+        from loupe.bench.restoration.prompts import prompts_row
+        from loupe.core.protocol import load_protocol
+
+        return prompts_row(judgement, load_protocol(config.protocol, prompts=config.prompts))
+    from loupe.bench.assess import result_row
+
+    return result_row(judgement, config)

@@ -68,21 +68,29 @@ def progress_bar(what: str) -> Generator[Step]:
 
 
 def judgement_table(judgements: Sequence["Judgement"]) -> Table:
-    """The verdicts of `assess` on pictures that have one."""
-    rated = [item for item in judgements if item.rating is not None]
+    """The verdicts of `assess` on pictures that have one; a column for what nobody was asked is left out."""
+    judged = [item for item in judgements if item.problem is None]
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    for name in ("image", "rating", "distortion", "severity", "looked at"):
+    said = any(item.choice or item.description for item in judged)
+    for name in ("image", "answer") if said else ("image", "rating", "distortion", "severity", "looked at"):
         table.add_column(name, overflow="fold", justify="left")
-    for item in rated:
-        spread = "" if item.spread is None else f" ± {numbers.rating(item.spread)}"
-        table.add_row(
-            Text(printable(item.image)),
-            Text(numbers.rating(item.rating) + spread, style="bold"),
-            Text(item.distortion_class or "none"),
-            Text(item.severity or numbers.DASH),
-            Text("; ".join(_region(box) for box in item.looked_at) or "the overview"),
-        )
+    for item in judged:
+        table.add_row(Text(printable(item.image)), *(_said(item) if said else _rated(item)))
     return table
+
+
+def _said(item: "Judgement") -> list[Text]:
+    return [Text(printable(item.choice or item.description or numbers.DASH), style="bold")]
+
+
+def _rated(item: "Judgement") -> list[Text]:
+    spread = "" if item.spread is None else f" ± {numbers.rating(item.spread)}"
+    return [
+        Text(numbers.rating(item.rating) + spread + (" (first look)" if item.kept_earlier else ""), style="bold"),
+        Text(item.distortion_class or "none"),
+        Text(item.severity or numbers.DASH),
+        Text("; ".join(_region(box) for box in item.looked_at) or "the overview"),
+    ]
 
 
 def text_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from loupe.core.dialects import loupe, q_insight, visualquality_r1, zoom_iqa
+from loupe.core.dialects import description, loupe, q_insight, visualquality_r1, zoom_iqa
 from loupe.core.dialects.record import Answer
 from loupe.core.errors import ConfigError
 
@@ -24,17 +24,22 @@ DIALECTS: dict[str, Callable[[str], Answer]] = {
     "visualquality-r1": visualquality_r1.read,
     "q-insight": q_insight.read,
     "zoom-iqa": zoom_iqa.read,
+    "description": description.read,
 }
 
 
-def parse(text: str, *, dialect: str = "loupe") -> Answer:
+def parse(text: str, *, dialect: str = "loupe", box_limit: float = 1.0) -> Answer:
     """Answer in a completion. Never raises for a text; unusable text gives an Answer whose `problem` says why.
+
+    `box_limit` is the largest number that a box may hold in the dialect loupe: 1, or that of another way to count.
 
     A reference dialect gives what the code of its paper extracts, but for this: where that code draws a random score or
     hides an exception, the answer is unusable. Raises ConfigError for a dialect that nobody knows.
     """
     if dialect not in DIALECTS:
         raise ConfigError(f"got the dialect {dialect!r}; wanted one of {', '.join(DIALECTS)}")
+    if dialect == "loupe":
+        return loupe.read(text[:MAX_TEXT], box_limit=box_limit)
     return DIALECTS[dialect](text[:MAX_TEXT])
 
 

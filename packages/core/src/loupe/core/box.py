@@ -35,6 +35,12 @@ def random_box(like: Box, *, rng: Random) -> Box:
     return shift_inside((x1, y1, x1 + wide, y1 + high))
 
 
+def centre_box(like: Box) -> Box:
+    """The box of the size of `like` in the middle of the image."""
+    wide, high = min(1.0, like[2] - like[0]), min(1.0, like[3] - like[1])
+    return shift_inside((0.5 - wide / 2, 0.5 - high / 2, 0.5 + wide / 2, 0.5 + high / 2))
+
+
 def _shift(low: float, high: float) -> tuple[float, float]:
     if high - low >= 1.0:
         return 0.0, 1.0

@@ -22,10 +22,18 @@ T = TypeVar("T")
 def load_config(schema: type[T], path: Path | str | None = None, overrides: Sequence[str] = ()) -> T:
     """Instance of the dataclass `schema`: defaults, then the YAML file, then `key=value` overrides, in that order.
 
+    Raises as `load_layers` does.
+    """
+    return load_layers(schema, [] if path is None else [path], overrides)
+
+
+def load_layers(schema: type[T], paths: Sequence[Path | str], overrides: Sequence[str] = ()) -> T:
+    """The same for several YAML files, of which a later one wins over an earlier one.
+
     Raises MissingFileError where the file is not there, ConfigError for an unknown key, a wrong type or broken YAML.
     """
     node = OmegaConf.structured(schema)
-    if path is not None:
+    for path in paths:
         node = _merge(schema, node, _read_yaml(Path(path)), source=str(path))
     for word in overrides:
         if "=" not in word or word.startswith("="):
@@ -35,6 +43,12 @@ def load_config(schema: type[T], path: Path | str | None = None, overrides: Sequ
         return OmegaConf.to_object(node)  # type: ignore[return-value]
     except OmegaConfBaseException as error:
         raise ConfigError(_first_line(error)) from error
+
+
+def word_in(path: Path | str, key: str) -> str:
+    """The plain word under a top key of a YAML file, "" where there is none. Raises MissingFileError, ConfigError."""
+    value = _read_yaml(Path(path)).get(key)
+    return value if isinstance(value, str) else ""
 
 
 def to_yaml(config: Any) -> str:

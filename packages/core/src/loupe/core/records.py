@@ -86,6 +86,14 @@ class StopReason(StrEnum):
     """The agent gave its last word and asked for no crop."""
     ROUND_LIMIT = "round_limit"
     """The agent asked for another crop, and the protocol allows none."""
+    REPEATED = "repeated"
+    """The agent asked for a region that it had asked for or been shown before."""
+    BAD_BOX = "bad_box"
+    """The agent asked for a crop of a region that cannot be read, and the protocol keeps the rating."""
+    TOKEN_LIMIT = "token_limit"
+    """The agent asked for a crop and had written all that the protocol allows in an episode."""
+    PIXEL_LIMIT = "pixel_limit"
+    """The agent asked for a crop that would show more pixels than the protocol allows in an episode."""
     UNUSABLE = "unusable"
     """The agent's last answer could not be parsed."""
     TRUNCATED = "truncated"
@@ -119,8 +127,16 @@ class Episode:
 
     @property
     def verdict(self) -> Turn | None:
-        """The last turn with a usable rating; None where there was none."""
-        return next((turn for turn in reversed(self.turns) if turn.answer.rating is not None), None)
+        """The last turn with a usable answer that holds a rating; None where there was none. After a failed later look
+        this is an earlier turn, and `kept_earlier` says so."""
+        return next(
+            (turn for turn in reversed(self.turns) if turn.answer.usable and turn.answer.rating is not None), None
+        )
+
+    @property
+    def kept_earlier(self) -> bool:
+        """True where the last look failed and the rating is that of a look before it."""
+        return self.verdict is not None and self.verdict is not self.turns[-1]
 
     @property
     def zoomed(self) -> bool:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from loupe.core.model.loading import ModelConfig
-from loupe.core.model.sampling import Sampling
+from loupe.core.sampling import Sampling
 from loupe.grpo.coverage import CoverageConfig
 from loupe.grpo.resampling import ResamplingConfig
 from loupe.grpo.tasks import TaskConfig

@@ -63,12 +63,12 @@ class MicroBatch:
         One is always left, for in training by several processes each has to take part.
         """
         rows = list(range(len(self.rollouts))) if dead else self.alive.nonzero().flatten().tolist()
-        return rows or [min(range(len(self.rollouts)), key=lambda row: len(self.rollouts[row].completion.input_ids))]
+        return rows or [min(range(len(self.rollouts)), key=lambda row: self.rollouts[row].length)]
 
 
 def own_tokens(rollouts: Sequence[Rollout], *, device: torch.device) -> torch.Tensor:
     """Mask (B, C) of the tokens that the agent wrote itself."""
-    return _padded([item.completion.wrote for item in rollouts], torch.bool).to(device)
+    return _padded([item.wrote for item in rollouts], torch.bool).to(device)
 
 
 def drawn_log_probs(rollouts: Sequence[Rollout], *, device: torch.device) -> torch.Tensor:
@@ -86,7 +86,7 @@ def in_groups(rollouts: Sequence[Rollout], *, generator: torch.Generator) -> lis
 def _padded(
     rows: Sequence[Sequence[float]], dtype: torch.dtype, *, like: Sequence[Rollout] | None = None
 ) -> torch.Tensor:
-    lengths = map(len, rows) if like is None else (len(item.completion.input_ids) for item in like)
+    lengths = map(len, rows) if like is None else (item.length for item in like)
     out = torch.zeros((len(rows), max(lengths)), dtype=dtype)
     for number, row in enumerate(rows):
         out[number, : len(row)] = torch.tensor(row, dtype=dtype)

@@ -4,8 +4,9 @@ Stock trainers send prompt and completion through the model once a sample, so a 
 times forward and K times backward. Here a sequence is [prompt, completion 1, …, completion K] with explicit positions,
 and each completion sees the prompt and itself (`loupe.core.model.packed`); log-probabilities and gradients are those of
 the plain way. Each completion begins with a copy of the prompt's last token, from which its own first one is predicted,
-and its last token is never an input. `shared=False` is the plain way: a sequence a sample, for attention that takes no
-mask of four dimensions. Ours.
+and its last token is never an input. A later turn of the layout `segments` has a prompt of its own and is a sequence of
+its own; its numbers stand behind those of the turn before. `shared=False` is the plain way: a sequence a sample, for
+attention that takes no mask of four dimensions. Ours.
 """
 
 from collections.abc import Sequence
@@ -15,11 +16,11 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-from loupe.core.model.encode import pictures
+from loupe.core.model.encode import Encoded, pictures
 from loupe.core.model.grouped_attention import Segments
 from loupe.core.model.last_layer import silent_before
 from loupe.core.model.packed import GROUPED, PAD, SHARED, attention_of, base_of, no_mask, positions_from_zero, visible
-from loupe.grpo.rollout import Rollout, by_prompt
+from loupe.grpo.rollout import Prompt, Rollout, by_prompt
 
 _PIECE = 4096
 """Tokens of a piece: enough to keep a processor busy, and few enough to stay near it."""
@@ -43,12 +44,12 @@ class Packed:
 
 
 def pack(model: Any, rollouts: Sequence[Rollout], *, pad_id: int, shared: bool) -> Packed:
-    """Inputs for rollouts in the order given; C of `Packed` is the length of the longest completion.
+    """Inputs for rollouts in the order given; C of `Packed` is the length of the longest one.
 
     Rollouts of one prompt that stand together become one sequence where `shared`.
     """
-    groups = by_prompt(rollouts) if shared else [[rollout] for rollout in rollouts]
-    positions = _positions(model, rollouts)
+    groups = _parts(rollouts) if shared else [[part] for group in _parts(rollouts) for part in group]
+    positions = _positions(model, [part for group in groups for part in group])
     lengths = [[len(item.completion.input_ids) for item in group] for group in groups]
     prompts = [len(group[0].prompt.encoded.input_ids) - 1 for group in groups]
     grid = _Grid(groups, prompts, lengths)
@@ -66,7 +67,7 @@ def pack(model: Any, rollouts: Sequence[Rollout], *, pad_id: int, shared: bool) 
         owners = grid.filled(grid.owners(), PAD).to(device)
         inputs["attention_mask"] = visible(owners, model=model) if shared else (owners != PAD).long()
     labels, row, column, place = grid.written()
-    shape = (len(rollouts), max(map(max, lengths)))
+    shape = (len(rollouts), max(item.length for item in rollouts))
     backbone = base_of(model).base_model
     return Packed(inputs, labels.to(device), row.to(device), column.to(device), place, shape, grid.prompt, backbone)
 
@@ -76,7 +77,7 @@ def pieces(rollouts: Sequence[Rollout]) -> list[list[Rollout]]:
     made: list[list[Rollout]] = []
     left = 0
     for group in by_prompt(rollouts):
-        tokens = len(group[0].prompt.encoded.input_ids) + sum(len(item.completion.input_ids) for item in group)
+        tokens = len(group[0].prompt.encoded.input_ids) + sum(_tokens_beside(item) for item in group)
         if not made or tokens > left:
             made.append([])
             left = _PIECE
@@ -119,10 +120,40 @@ def _unpacked(values: torch.Tensor, packed: Packed) -> torch.Tensor:
 
 
 @dataclass(frozen=True)
+class _Part:
+    """A segment of a rollout: the `row` of the rollout, and its tokens there that come before this segment's."""
+
+    row: int
+    before: int
+    prompt: Prompt
+    completion: Encoded
+
+
+def _parts(rollouts: Sequence[Rollout]) -> list[list[_Part]]:
+    """What shares a prompt: the first segments of a group, and each later segment alone."""
+    made: list[list[_Part]] = []
+    rows = iter(range(len(rollouts)))
+    for group in by_prompt(rollouts):
+        placed = [(next(rows), item) for item in group]
+        made.append([_Part(row, 0, item.prompt, item.completion) for row, item in placed])
+        for row, item in placed:
+            before = len(item.completion.input_ids)
+            for segment in item.later:
+                made.append([_Part(row, before, segment.prompt, segment.completion)])
+                before += len(segment.completion.input_ids)
+    return made
+
+
+def _tokens_beside(rollout: Rollout) -> int:
+    """Tokens of a rollout but for its first prompt."""
+    return rollout.length + sum(len(segment.prompt.encoded.input_ids) for segment in rollout.later)
+
+
+@dataclass(frozen=True)
 class _Grid:
     """The sequences of groups side by side: prompts padded in front, completions behind them, padding at the end."""
 
-    groups: Sequence[Sequence[Rollout]]
+    groups: Sequence[Sequence[_Part]]
     prompts: list[int]
     lengths: list[list[int]]
 
@@ -149,7 +180,7 @@ class _Grid:
         ]
 
     def positions(self, rows: Sequence[torch.Tensor]) -> torch.Tensor:
-        """(3, groups, T) from the positions (3, prompt + completion) of each rollout."""
+        """(3, groups, T) from the positions (3, prompt + completion) of each part."""
         out = torch.zeros((3, len(self.groups), self.width), dtype=torch.long)
         rest = iter(rows)
         for number, group in enumerate(self.groups):
@@ -168,26 +199,26 @@ class _Grid:
         labels = torch.tensor([token for item in items for token in item.completion.input_ids])
         row = torch.tensor([number for number, lengths in enumerate(self.lengths) for _ in range(sum(lengths))])
         column = torch.cat([torch.arange(self.prompt, self.prompt + sum(lengths)) for lengths in self.lengths])
-        sample = torch.arange(len(flat)).repeat_interleave(torch.tensor(flat))
-        token = torch.cat([torch.arange(length) for length in flat])
+        sample = torch.tensor([item.row for item in items]).repeat_interleave(torch.tensor(flat))
+        token = torch.cat([item.before + torch.arange(length) for item, length in zip(items, flat, strict=True)])
         return labels[wrote], row[wrote], column[wrote], (sample[wrote], token[wrote])
 
 
-def _tokens(group: Sequence[Rollout]) -> list[int]:
+def _tokens(group: Sequence[_Part]) -> list[int]:
     prompt = group[0].prompt.encoded.input_ids
     return prompt[:-1] + [token for item in group for token in (prompt[-1], *item.completion.input_ids[:-1])]
 
 
-def _positions(model: Any, rollouts: Sequence[Rollout]) -> list[torch.Tensor]:
-    """Positions (3, prompt + completion) of each rollout: a completion's begin right after its prompt's."""
-    prompts = list({id(item.prompt): item.prompt for item in rollouts}.values())
+def _positions(model: Any, parts: Sequence[_Part]) -> list[torch.Tensor]:
+    """Positions (3, prompt + completion) of each part: a completion's begin right after its prompt's."""
+    prompts = list({id(item.prompt): item.prompt for item in parts}.values())
     before = dict(zip(map(id, prompts), positions_from_zero(model, [item.encoded for item in prompts]), strict=True))
-    after = positions_from_zero(model, [item.completion for item in rollouts])
-    starts = [before[id(item.prompt)] for item in rollouts]
+    after = positions_from_zero(model, [item.completion for item in parts])
+    starts = [before[id(item.prompt)] for item in parts]
     return [torch.cat([start, start.max() + 1 + own], dim=1) for start, own in zip(starts, after, strict=True)]
 
 
-def _images(groups: Sequence[Sequence[Rollout]], device: torch.device) -> dict[str, torch.Tensor]:
+def _images(groups: Sequence[Sequence[_Part]], device: torch.device) -> dict[str, torch.Tensor]:
     """The images in the order of their places: of each group the prompt's, then those of its completions."""
     parts = [part for group in groups for part in (group[0].prompt.encoded, *(item.completion for item in group))]
     return {name: tensor.to(device) for name, tensor in pictures(parts).items()}

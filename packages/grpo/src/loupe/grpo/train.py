@@ -14,10 +14,10 @@ from loupe.core.errors import ConfigError
 from loupe.core.model.loading import load_model, save_model
 from loupe.core.model.local_policy import LocalPolicy, decoding_for
 from loupe.core.model.resume import last_checkpoint
-from loupe.core.model.sampling import GREEDY
 from loupe.core.model.trainer_log import Progress, RunLogCallback, quiet_libraries, train_quietly
 from loupe.core.protocol import Protocol, load_protocol
 from loupe.core.runs import RunFolder, open_run
+from loupe.core.sampling import GREEDY
 from loupe.data.store import load_samples
 from loupe.grpo.config import GrpoConfig
 from loupe.grpo.disk import room_for

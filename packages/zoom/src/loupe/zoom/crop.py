@@ -2,72 +2,74 @@
 
 A crop that is too small has no context and one that is too large shows nothing new, so the region is brought to a
 share of the image between two bounds, as the released Zoom-IQA evaluator does (25 % to 75 %, sides of 28 px at least).
-Unlike there, a grown box is moved inside the image and not cut off at its border, so that the lower bound also holds
-for a box in a corner, and coordinates outside [0, 1] are clamped and never read as pixels. Both differences are ours.
-Crops keep their native pixels; resizing is the processor's business.
+With `border: shift` a grown box is moved inside the image and not cut off at its border, so that the lower bound also
+holds for a box in a corner (ours); `border: clip` is the evaluator's way and lies in `loupe.zoom.released`.
 """
 
 import math
-from dataclasses import dataclass
 
 from PIL import Image
 
-from loupe.core.errors import ConfigError, DataError
+from loupe.core.crop_policy import PRESETS, CropPolicy
+from loupe.core.errors import DataError
 from loupe.core.records import Box
+from loupe.zoom.box import Corners, corners_in_pixels
+from loupe.zoom.released import PixelBox, central, clipped
 
-PixelBox = tuple[int, int, int, int]
-"""[x1, y1, x2, y2] in pixels; x2 and y2 are exclusive, as in `Image.crop`."""
+__all__ = ["DEFAULT_POLICY", "PRESETS", "CropPolicy", "PixelBox", "as_box", "crop", "crop_region"]
+
+DEFAULT_POLICY = PRESETS["loupe"]
 
 _TOLERANCE = 1e-6
 """Pixels by which a side may miss a whole number: normalising a box and scaling it back is not exact."""
 
 
-@dataclass(frozen=True)
-class CropPolicy:
-    """Bounds of a crop. Where they contradict each other on a tiny image, the lower bounds win."""
-
-    min_share: float = 0.25
-    """Smallest share of the image's area that a crop covers; a smaller box is grown about its centre."""
-    max_share: float = 0.75
-    """Largest share of the image's area that a crop covers; a larger box is shrunk about its centre."""
-    min_side: int = 28
-    """Shortest side of a crop in pixels, or the whole side of an image that is smaller."""
-
-    def __post_init__(self) -> None:
-        if not 0.0 < self.min_share <= self.max_share <= 1.0:
-            raise ConfigError(
-                f"got min_share {self.min_share} and max_share {self.max_share}; "
-                "wanted 0 < min_share <= max_share <= 1: change one of them"
-            )
-        if self.min_side < 1:
-            raise ConfigError(f"got min_side {self.min_side}; wanted at least 1 pixel")
-
-
-DEFAULT_POLICY = CropPolicy()
-
-
-def crop_region(bbox: Box, width: int, height: int, *, policy: CropPolicy = DEFAULT_POLICY) -> PixelBox:
+def crop_region(bbox: object, width: int, height: int, *, policy: CropPolicy = DEFAULT_POLICY) -> PixelBox:
     """Pixels to show for a box on an image of `width` x `height` pixels; never empty, never outside the image.
 
-    Coordinates outside [0, 1] are clamped, reversed corners swapped, a side of zero counts as one pixel. Raises
-    DataError for coordinates that are not finite and for an image without pixels.
+    `bbox` is whatever an agent wrote, [x1, y1, x2, y2] in the policy's coordinates. Reversed corners are swapped, a
+    side of zero counts as one pixel. Raises DataError for an image without pixels, and for a box that cannot be read
+    where the policy has no central fallback.
     """
     if width < 1 or height < 1:
         raise DataError(f"got an image of {width} x {height} pixels; wanted at least 1 x 1")
-    if not all(math.isfinite(value) for value in bbox):
-        raise DataError(f"got the box {bbox}; wanted four finite numbers: parse the answer before cropping")
-    x1, x2 = sorted((_clamp(bbox[0]), _clamp(bbox[2])))
-    y1, y2 = sorted((_clamp(bbox[1]), _clamp(bbox[3])))
-    wide, high = _sides((x2 - x1) * width, (y2 - y1) * height, size=(width, height), policy=policy)
-    left = _start((x1 + x2) / 2 * width, wide, limit=width)
-    top = _start((y1 + y2) / 2 * height, high, limit=height)
-    return (left, top, left + wide, top + high)
+    corners = corners_in_pixels(bbox, width, height, policy=policy)
+    if corners is None:
+        if policy.fallback == "central":
+            return central(width, height)
+        raise DataError(f"got the box {str(bbox)[:80]}; wanted four finite numbers [x1, y1, x2, y2]")
+    return (clipped if policy.border == "clip" else _shifted)(corners, width, height, policy=policy)
 
 
-def crop(image: Image.Image, bbox: Box, *, policy: CropPolicy = DEFAULT_POLICY) -> tuple[Image.Image, Box]:
-    """The crop in native pixels, and the region that it really shows in the coordinates of the whole image."""
+def crop(image: Image.Image, bbox: object, *, policy: CropPolicy = DEFAULT_POLICY) -> tuple[Image.Image, Box]:
+    """The crop as it is shown, and the region that it really shows in the coordinates of the whole image.
+
+    Raises DataError as `crop_region` does.
+    """
     region = crop_region(bbox, image.width, image.height, policy=policy)
-    return image.crop(region), as_box(region, image.width, image.height)
+    readable = corners_in_pixels(bbox, image.width, image.height, policy=policy) is not None
+    shown = image.crop(region) if not readable else show(image, region, policy=policy)
+    return shown, as_box(region, image.width, image.height)
+
+
+def show(image: Image.Image, region: PixelBox, *, policy: CropPolicy = DEFAULT_POLICY) -> Image.Image:
+    """The pixels of a region, resized as the policy says."""
+    cropped = image.crop(region)
+    size = shown_size(region, image.width, image.height, policy=policy)
+    return cropped if cropped.size == size else cropped.resize(size, Image.Resampling.LANCZOS)
+
+
+def shown_size(region: PixelBox, width: int, height: int, *, policy: CropPolicy) -> tuple[int, int]:
+    """Width and height in pixels in which a region of an image is shown."""
+    wide, high = region[2] - region[0], region[3] - region[1]
+    if policy.resize == "factor":
+        return max(1, round(wide * policy.factor)), max(1, round(high * policy.factor))
+    if policy.resize == "fit":
+        aspect = wide / high
+        if aspect > width / height:
+            return width, max(1, int(width / aspect))
+        return max(1, int(height * aspect)), height
+    return wide, high
 
 
 def as_box(region: PixelBox, width: int, height: int) -> Box:
@@ -75,8 +77,13 @@ def as_box(region: PixelBox, width: int, height: int) -> Box:
     return (region[0] / width, region[1] / height, region[2] / width, region[3] / height)
 
 
-def _clamp(value: float) -> float:
-    return min(1.0, max(0.0, value))
+def _shifted(corners: Corners, width: int, height: int, *, policy: CropPolicy) -> PixelBox:
+    """The region within all bounds, moved inside where it has grown over the border."""
+    x1, y1, x2, y2 = corners
+    wide, high = _sides(x2 - x1, y2 - y1, size=(width, height), policy=policy)
+    left = _start((x1 + x2) / 2, wide, limit=width)
+    top = _start((y1 + y2) / 2, high, limit=height)
+    return (left, top, left + wide, top + high)
 
 
 def _sides(wide: float, high: float, *, size: tuple[int, int], policy: CropPolicy) -> tuple[int, int]:

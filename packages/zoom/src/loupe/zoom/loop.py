@@ -1,34 +1,35 @@
 """The loop that plays episodes: an agent looks, answers, asks for a crop, looks again, for a bounded number of rounds.
 
 One and the same loop serves training, evaluation and single photographs; who answers is a `Policy`, and in each round
-all episodes that are still going on are handed to it in one call. The layout is `append`: one growing conversation in
-which a crop comes back as the next user turn. Layout and rules are ours; the bounds of a crop lie in `loupe.zoom.crop`.
+all episodes that are still going on are handed to it in one call. Messages are laid out by `loupe.zoom.layout`, boxes
+become crops by `loupe.zoom.wish`. An episode is bounded in rounds, and so in crops, and where the protocol says so in
+tokens and in pixels. The rules are ours.
 
 Rules, in this order, for the answer of a turn:
 1. An answer that cannot be used ends the episode (TRUNCATED where the token limit cut it, else UNUSABLE); the verdict
-   is then the last turn with a rating.
+   is then the last turn with a rating, if there is one.
 2. No wish for a crop ends it: FINAL. The same where zooming is forbidden, whatever the agent wishes.
-3. A wish for a crop in the last look that the protocol allows ends it: ROUND_LIMIT. Its rating counts.
-4. A wish that would show nothing new (a region asked for or shown before) is refused and ends it: FINAL.
-5. Else the crop is shown. A turn that asks for one is never the last word; its rating stays in the record as interim.
+3. A turn that gives a rating and asks for a crop is a wish: the crop is shown, and the rating stays in the record as
+   interim. It is the last word only where the wish is refused, which ends the episode: ROUND_LIMIT in the last look
+   that the protocol allows, TOKEN_LIMIT, BAD_BOX, REPEATED for a region asked for or shown before, PIXEL_LIMIT.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from PIL import Image
 
-from loupe.core.answer import Answer, parse, plain
+from loupe.core.answer import parse, plain
 from loupe.core.errors import ConfigError, DataError, ModelError
-from loupe.core.policy import Conversation, Policy, Reply, UserTurn
+from loupe.core.policy import Conversation, Policy, Reply
 from loupe.core.protocol import Protocol
 from loupe.core.records import WHOLE, Box, Episode, StopReason, Turn
-from loupe.zoom.crop import DEFAULT_POLICY, CropPolicy, PixelBox, as_box, crop_region
-from loupe.zoom.look import Look, box_to_show
-
-CENTRE: Box = (0.25, 0.25, 0.75, 0.75)
-"""What is shown to an agent whose wish for a crop names no box that can be read, as the dialect zoom-iqa allows."""
+from loupe.zoom.box import meant
+from loupe.zoom.crop import PixelBox
+from loupe.zoom.layout import next_look, opening
+from loupe.zoom.look import Look
+from loupe.zoom.wish import Shown, answer_to
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,56 +51,51 @@ class LoopInput:
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """An episode, and the conversation that it was: what a trainer turns into tokens."""
+    """An episode, and the conversations that it was: what a trainer turns into tokens. There is one in the layout
+    append, and one a turn in the layout segments."""
 
     episode: Episode
-    conversation: Conversation
-
-
-@dataclass(frozen=True, slots=True)
-class _Rules:
-    look: Look
-    crop_policy: CropPolicy
-    seed: int
+    conversations: tuple[Conversation, ...]
 
 
 @dataclass(slots=True)
 class _Run:
-    """An episode that is going on. `seen` holds every region asked for or shown so far."""
+    """An episode that is going on. `seen` holds every region asked for or shown so far, `pixels` counts what was."""
 
     source: LoopInput
     protocol: Protocol
-    conversation: Conversation
+    conversations: list[Conversation]
     seen: set[PixelBox]
+    pixels: int
     view: Box = WHOLE
     turns: list[Turn] = field(default_factory=list[Turn])
     stop: StopReason | None = None
 
+    @property
+    def tokens_left(self) -> int | None:
+        """Tokens that the agent may still write; None where nothing bounds them but its turns."""
+        limit = self.protocol.max_total_tokens
+        return None if limit == 0 else limit - sum(turn.tokens for turn in self.turns)
+
 
 def play(
-    policy: Policy,
-    images: Sequence[LoopInput],
-    protocol: Protocol,
-    *,
-    look: Look = Look.DECIDED,
-    crop_policy: CropPolicy = DEFAULT_POLICY,
-    seed: int = 0,
+    policy: Policy, images: Sequence[LoopInput], protocol: Protocol, *, look: Look = Look.DECIDED, seed: int = 0
 ) -> list[Played]:
     """Plays one episode per input, in order; each has 1 to `protocol.max_rounds` turns.
 
     What happens to an input depends on its key, its image and the seed, never on its neighbours in the batch, as long
-    as the policy keeps to the same rule. Raises ConfigError for a protocol without rounds, DataError for repeated keys,
-    ModelError for a policy that does not give one reply a conversation.
+    as the policy keeps to the same rule. Raises ConfigError for a protocol without rounds, DataError for repeated keys
+    and for an input that lacks an image of the protocol, ModelError for a policy that does not give one reply a
+    conversation.
     """
     _check(images, protocol)
-    rules = _Rules(look, crop_policy, seed)
     runs = [_open(source, source.protocol or protocol, look=look) for source in images]
     while active := [run for run in runs if run.stop is None]:
-        replies = policy.respond([run.conversation for run in active], seed=seed)
+        replies = policy.respond([run.conversations[-1] for run in active], seed=seed)
         if len(replies) != len(active):
             raise ModelError(f"got {len(replies)} replies to {len(active)} conversations; wanted one each, in order")
         for run, reply in zip(active, replies, strict=True):
-            _advance(run, reply, rules)
+            _advance(run, reply, look=look, seed=seed)
     return [_close(run) for run in runs]
 
 
@@ -114,59 +110,94 @@ def _check(images: Sequence[LoopInput], protocol: Protocol) -> None:
 
 
 def _open(source: LoopInput, protocol: Protocol, *, look: Look) -> _Run:
-    text = protocol.no_zoom_question if look is Look.NEVER else protocol.question
-    shown = UserTurn((source.image, *source.others), text)
-    conversation = Conversation(source.key, protocol.system, [shown], max_new_tokens=protocol.max_new_tokens)
-    return _Run(source, protocol, conversation, seen={(0, 0, source.image.width, source.image.height)})
+    shown = (source.image, *source.others)
+    conversation = opening(protocol, shown, key=source.key, sample_id=source.sample_id, zoom=look is not Look.NEVER)
+    seen = {(0, 0, source.image.width, source.image.height)}
+    run = _Run(source, protocol, [conversation], seen, sum(image.width * image.height for image in shown))
+    _bound_tokens(run)
+    return run
 
 
-def _advance(run: _Run, reply: Reply, rules: _Rules) -> None:
-    answer = plain(parse(reply.text, dialect=run.protocol.dialect))
-    run.conversation.replies.append(reply)
-    run.turns.append(
-        Turn(
-            view=run.view,
-            text=reply.text,
-            answer=answer,
-            tokens=len(reply.token_ids),
-            seconds=reply.seconds,
-            truncated=reply.truncated,
-            expected_rating=reply.expected_rating,
-        )
+def _advance(run: _Run, reply: Reply, *, look: Look, seed: int) -> None:
+    protocol, size = run.protocol, run.source.image.size
+    written = plain(parse(reply.text, dialect=protocol.dialect, box_limit=protocol.box_limit))
+    box = None if written.bbox_2d is None else meant(written.bbox_2d, *size, policy=protocol.crop)
+    turn = Turn(
+        view=run.view,
+        text=reply.text,
+        answer=replace(written, bbox_2d=box),
+        tokens=len(reply.token_ids),
+        seconds=reply.seconds,
+        truncated=reply.truncated,
+        expected_rating=reply.expected_rating,
     )
-    if not answer.usable:
+    run.conversations[-1].replies.append(reply)
+    run.turns.append(turn)
+    wants_crop = written.wants_crop or (look is Look.FORCED and len(run.turns) == 1)
+    if not written.usable:
         run.stop = StopReason.TRUNCATED if reply.truncated else StopReason.UNUSABLE
-    elif rules.look is Look.NEVER or not answer.wants_crop:
+    elif look is Look.NEVER or not wants_crop:
         run.stop = StopReason.FINAL
-    elif len(run.turns) >= run.protocol.max_rounds:
+    elif len(run.turns) >= protocol.max_rounds:
         run.stop = StopReason.ROUND_LIMIT
-    elif (region := _new_region(run, answer, rules)) is None:
-        run.stop = StopReason.FINAL
+    elif run.tokens_left is not None and run.tokens_left < 1:
+        run.stop = StopReason.TOKEN_LIMIT
     else:
-        _show(run, region)
+        rng = Random(f"{seed}/{run.source.key}/{len(run.turns)}")
+        _answer(run, answer_to(written, run.source.image, protocol.crop, look=look, truth=run.source.truth, rng=rng))
 
 
-def _new_region(run: _Run, answer: Answer, rules: _Rules) -> PixelBox | None:
-    """Region to show next, None where the wish is refused because there is nothing new in it."""
-    width, height = run.source.image.size
-    asked = crop_region(answer.bbox_2d or CENTRE, width, height, policy=rules.crop_policy)
-    rng = Random(f"{rules.seed}/{run.source.key}/{len(run.turns)}")
-    box = box_to_show(rules.look, as_box(asked, width, height), truth=run.source.truth, rng=rng)
-    shown = crop_region(box, width, height, policy=rules.crop_policy)
-    if asked in run.seen or shown in run.seen:
-        return None
-    run.seen |= {asked, shown}
-    return shown
+def _answer(run: _Run, shown: Shown | None) -> None:
+    """Show what a wish comes to, or end the episode where it is refused."""
+    if shown is None:
+        _refuse_box(run)
+    elif {shown.asked, shown.region} & run.seen:
+        run.stop = StopReason.REPEATED
+    elif run.protocol.max_pixels and run.pixels + _pixels_of(run, shown) > run.protocol.max_pixels:
+        run.stop = StopReason.PIXEL_LIMIT
+    else:
+        _show(run, shown)
 
 
-def _show(run: _Run, region: PixelBox) -> None:
-    image, protocol = run.source.image, run.protocol
-    is_last = len(run.turns) + 1 == protocol.max_rounds
-    text = protocol.final_question if is_last else protocol.crop_question
-    run.view = as_box(region, image.width, image.height)
-    run.conversation.user_turns.append(UserTurn((image.crop(region),), text))
+def _refuse_box(run: _Run) -> None:
+    """The box of a wish cannot be read, and the protocol shows nothing instead."""
+    if run.protocol.crop.fallback == "keep-rating":
+        run.stop = StopReason.BAD_BOX
+        return
+    last = run.turns[-1]
+    run.turns[-1] = replace(last, answer=replace(last.answer, problem="asks for a crop of a box that cannot be read"))
+    run.stop = StopReason.UNUSABLE
+
+
+def _show(run: _Run, shown: Shown) -> None:
+    image = run.source.image
+    run.seen |= {shown.asked, shown.region}
+    run.pixels += _pixels_of(run, shown)
+    run.view = shown.view
+    grown = next_look(
+        run.conversations[-1],
+        run.protocol,
+        shown.image,
+        image=image,
+        sample_id=run.source.sample_id,
+        turn=len(run.turns),
+    )
+    if grown is not run.conversations[-1]:
+        run.conversations.append(grown)
+    _bound_tokens(run)
+
+
+def _pixels_of(run: _Run, shown: Shown) -> int:
+    """Pixels of the next look: the crop, and the image where the protocol shows it again."""
+    image, again = run.source.image, run.protocol.later_question(len(run.turns)).count("{image}")
+    return shown.pixels + again * image.width * image.height
+
+
+def _bound_tokens(run: _Run) -> None:
+    if run.tokens_left is not None:
+        run.conversations[-1].max_new_tokens = min(run.protocol.max_new_tokens, run.tokens_left)
 
 
 def _close(run: _Run) -> Played:
     assert run.stop is not None  # the loop goes on until every run has stopped
-    return Played(Episode(run.source.sample_id, tuple(run.turns), run.stop), run.conversation)
+    return Played(Episode(run.source.sample_id, tuple(run.turns), run.stop), tuple(run.conversations))

@@ -1,6 +1,7 @@
 """A policy that says what a script tells it to, for tests and for trying out a protocol without a model."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from loupe.core.policy import Conversation, Reply
 
@@ -39,6 +40,4 @@ class ScriptedPolicy:
 
 
 def _copy(conversation: Conversation) -> Conversation:
-    return Conversation(
-        conversation.key, conversation.system, list(conversation.user_turns), list(conversation.replies)
-    )
+    return replace(conversation, user_turns=list(conversation.user_turns), replies=list(conversation.replies))

@@ -37,8 +37,11 @@ class _NotReadableError(ValueError):
     """JSON that says something else than it seems to: a key twice, or no number where one is written."""
 
 
-def read(text: str) -> Answer:
-    """Answer in a completion; never raises. An answer inside the thinking is thinking, not an answer."""
+def read(text: str, *, box_limit: float = 1.0) -> Answer:
+    """Answer in a completion; never raises. An answer inside the thinking is thinking, not an answer.
+
+    `box_limit` is the largest number that a box may hold: 1, or that of another way to count.
+    """
     thought, after = thinking(text)
     bodies = _ANSWER.findall(after) or _untagged(after)
     if not bodies:
@@ -47,16 +50,16 @@ def read(text: str) -> Answer:
         body, is_json = _body(bodies[-1].strip())
     except (ValueError, RecursionError) as error:
         return Answer(think=thought, problem=f"not readable: {str(error)[:80]}")
-    made = replace(answer_in(body), think=thought, said=tuple(key for key in KEYS if key in body))
+    made = replace(answer_in(body, box_limit=box_limit), think=thought, said=tuple(key for key in KEYS if key in body))
     return replace(made, well_formed=is_json and _LAYOUT.fullmatch(text) is not None)
 
 
-def answer_in(body: dict[str, Any]) -> Answer:
+def answer_in(body: dict[str, Any], *, box_limit: float = 1.0) -> Answer:
     """Answer of the fields that were written; what is wrong with them stands in `problem`."""
     problems: list[str] = []
     fields: dict[str, Any] = {key: _word(body.get(key), key, problems) for key in _WORD_KEYS}
     fields["rating"] = _rating(body.get("rating"), problems)
-    fields["bbox_2d"] = _bbox(body.get("bbox_2d"), problems)
+    fields["bbox_2d"] = _bbox(body.get("bbox_2d"), problems, limit=box_limit)
     if not any(key in body for key in KEYS):
         problems.append("no known key")
     wants_crop = not problems and fields["tool"] == "crop" and fields["bbox_2d"] is not None
@@ -96,14 +99,14 @@ def _rating(value: Any, problems: list[str]) -> float | None:
     return round(number, 2)
 
 
-def _bbox(value: Any, problems: list[str]) -> tuple[float, float, float, float] | None:
+def _bbox(value: Any, problems: list[str], *, limit: float) -> tuple[float, float, float, float] | None:
     if value is None:
         return None
     items = cast(list[Any], value) if isinstance(value, list | tuple) else []
     numbers = [_number(item) for item in items[:4]]
-    corners = [round(number, 4) for number in numbers if number is not None and 0.0 <= number <= 1.0]
+    corners = [round(number, 4) for number in numbers if number is not None and 0.0 <= number <= limit]
     if len(items) != 4 or len(corners) != 4 or corners[0] >= corners[2] or corners[1] >= corners[3]:
-        problems.append(f"bbox_2d {str(value)[:40]!r} is no [x1, y1, x2, y2] in 0..1")
+        problems.append(f"bbox_2d {str(value)[:40]!r} is no [x1, y1, x2, y2] in 0..{limit:g}")
         return None
     return (corners[0], corners[1], corners[2], corners[3])
 

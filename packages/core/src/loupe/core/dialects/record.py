@@ -13,7 +13,7 @@ class Answer:
     were written, so that "no distortion" and "not asked" differ. `bbox_2d` is [x1, y1, x2, y2] in [0, 1]; in the
     dialect zoom-iqa it is as written, which may be pixels. `problem` is None for a usable answer, else the reason in a
     few words. `well_formed` is true where the whole text has the layout that the dialect asks for. `wants_crop` is true
-    where the agent asks to look at `bbox_2d` more closely.
+    where the agent asks to look at `bbox_2d` more closely. `description` is free text, where that was asked for.
     """
 
     rating: float | None = None
@@ -22,6 +22,7 @@ class Answer:
     bbox_2d: tuple[float, float, float, float] | None = None
     tool: str | None = None
     choice: str | None = None
+    description: str | None = None
     think: str = ""
     said: tuple[str, ...] = ()
     well_formed: bool = False

@@ -16,7 +16,8 @@ import torch
 from loupe.core.errors import ModelError
 from loupe.core.model.grouped_cache import Batch, Parked
 from loupe.core.model.rating_reader import RatingReader
-from loupe.core.model.sampling import Sampling, choose, log_prob
+from loupe.core.model.sampling import choose, log_prob
+from loupe.core.sampling import Sampling
 
 
 @dataclass(frozen=True)

@@ -117,7 +117,7 @@ class ChatEncoder:
             if number:
                 said = replies[number - 1].token_ids or self.reply_ids(replies[number - 1].text)
                 ids.extend(said)
-                wrote.extend([True] * len(said))
+                wrote.extend([number > conversation.recalled] * len(said))
                 if said[-1] == self.end_id:
                     piece = piece.removeprefix("<|im_end|>")
                 if number == len(users):
@@ -169,7 +169,9 @@ class ChatEncoder:
 
     def _pieces(self, conversation: Conversation) -> list[str]:
         """The chat template's text before, between and after the replies."""
-        turns = tuple((len(turn.images), turn.text) for turn in conversation.user_turns)
+        turns = tuple(
+            tuple(part if isinstance(part, str) else None for part in turn.parts) for turn in conversation.user_turns
+        )
         key = (conversation.system, turns, len(conversation.replies))
         text = _known(self._texts, key, lambda: self._laid_out(*key))
         pieces = text.split(_REPLY)
@@ -179,13 +181,13 @@ class ChatEncoder:
             )
         return pieces
 
-    def _laid_out(self, system: str, turns: tuple[tuple[int, str], ...], replies: int) -> str:
-        """The template's text of user turns (images, words) and so many replies, for which a sign stands."""
+    def _laid_out(self, system: str, turns: tuple[tuple[str | None, ...], ...], replies: int) -> str:
+        """The template's text of user turns (words, None for an image) and so many replies, for which a sign stands."""
         messages: list[dict[str, Any]] = []
         if system:
             messages.append({"role": "system", "content": [{"type": "text", "text": system}]})
-        for number, (images, words) in enumerate(turns):
-            content = [*({"type": "image"} for _ in range(images)), {"type": "text", "text": words}]
+        for number, turn in enumerate(turns):
+            content = [{"type": "image"} if part is None else {"type": "text", "text": part} for part in turn]
             messages.append({"role": "user", "content": content})
             if number < replies:
                 messages.append({"role": "assistant", "content": [{"type": "text", "text": _REPLY}]})

@@ -11,9 +11,9 @@ from loupe.core.model.decode import Completion, Decoding, write
 from loupe.core.model.encode import ChatEncoder
 from loupe.core.model.grouped_cache import Prompt
 from loupe.core.model.rating_reader import RatingReader
-from loupe.core.model.sampling import GREEDY, Sampling
 from loupe.core.model.sessions import Standing, Turn, batches, images_of, read
 from loupe.core.policy import Conversation, Reply
+from loupe.core.sampling import GREEDY, Sampling
 
 _TAIL = 16
 """Tokens at the end of a completion in which a closing tag is looked for; each holds one character at least."""

@@ -14,8 +14,8 @@ from loupe.core.model.encode import ChatEncoder
 from loupe.core.model.loading import ModelConfig, load_model
 from loupe.core.model.local_policy import LocalPolicy, decoding_for
 from loupe.core.model.processors import load_processor
-from loupe.core.model.sampling import GREEDY
 from loupe.core.policy import Conversation, UserTurn
+from loupe.core.sampling import GREEDY
 from loupe.grpo.benchmark.ours import FullLength
 from loupe.grpo.benchmark.work import BenchWork, make_images, make_protocol
 

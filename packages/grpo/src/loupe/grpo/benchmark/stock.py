@@ -19,8 +19,8 @@ from trl.trainer.grpo_trainer import GRPOTrainer
 from loupe.core.model.encode import ChatEncoder
 from loupe.core.model.local_policy import decoding_for
 from loupe.core.model.processors import load_processor
-from loupe.core.model.sampling import GREEDY
 from loupe.core.policy import Conversation, Reply, UserTurn
+from loupe.core.sampling import GREEDY
 from loupe.grpo.benchmark.ours import trainer_settings
 from loupe.grpo.benchmark.work import CROP_QUESTION, BenchWork, crop_of, make_images, make_protocol
 from loupe.grpo.stopwatch import Stopwatch
