@@ -10,12 +10,15 @@ from loupe.core.config import load_config
 ROOT = Path(__file__).parents[2]
 SCHEMAS = {
     "assess": "loupe.bench.assess.AssessConfig",
+    "audit": "loupe.bench.audit.config.AuditConfig",
     "base": "loupe.sft.perception.PerceptionConfig",
     "data": "loupe.data.synth.SynthConfig",
     "evaluate": "loupe.bench.evaluate.EvaluateConfig",
     "grpo": "loupe.grpo.config.GrpoConfig",
     "own": "loupe.sft.config.SftConfig",
+    "rationales": "loupe.sft.rationales.config.RationalesConfig",
     "report": "loupe.bench.report.ReportConfig",
+    "restoration": "loupe.bench.restoration.config.RestorationConfig",
     "sft": "loupe.sft.config.SftConfig",
 }
 """Dataclass by the first word of a file's name: `sft-small.yaml` is read as `sft`."""

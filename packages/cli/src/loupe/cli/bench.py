@@ -1,9 +1,11 @@
-"""`loupe bench`: what is measured side by side on this machine: `rewards`, `grpo` and `gpu`."""
+"""`loupe bench`: what is measured side by side: times of `rewards`, `grpo` and `gpu`, and the worth of a diagnosis."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from loupe.cli.options import ConfigFile, Overrides, Resume, words
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -133,6 +135,41 @@ def gpu(
         made = compare(works, trainers=["ours"], progress=step)
     out().print(_step_table(made))
     remark(f"written to {write_gpu_report(made, output)}")
+
+
+@bench.command()
+def restoration(
+    overrides: Overrides = None,
+    config: ConfigFile = None,
+    resume: Resume = False,
+) -> None:
+    """Treat synthetic images as the agent diagnoses them, and measure what that is worth against the pristine images.
+
+    Beside the agent's diagnosis stand doing nothing, one fixed remedy, random remedies, the diagnosis of another image,
+    and the true diagnosis as the ceiling.
+
+    Examples:
+
+    loupe bench restoration --config configs/pocket/restoration.yaml
+
+    loupe bench restoration model=runs/pocket/grpo/model data=data/pocket out=runs/pocket/restoration-grpo limit=240
+    """
+    from loupe.bench.restoration.config import RestorationConfig
+    from loupe.bench.restoration.run import restoration as run
+    from loupe.bench.restoration.table import class_table, gain_table, notes
+    from loupe.cli.screen import out, progress_bar, remark, text_table
+    from loupe.core.config import load_config
+    from loupe.core.files import read_json
+
+    settings = load_config(RestorationConfig, config, words(overrides, resume=resume))
+    with progress_bar("images") as step:
+        made = run(settings, progress=step)
+    data = read_json(made)
+    for table in (gain_table(data), class_table(data, short=True)):
+        out().print(text_table(table.head, table.rows))
+    for note in notes(data):
+        remark(note)
+    remark(f"written to {settings.out}: restoration.json, table.md, restoration.html, treated.jsonl")
 
 
 def _tokens(word: str) -> int:
