@@ -9,13 +9,14 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PACKAGES := core data zoom rewards sft grpo bench cli
 EDITABLE := $(foreach name,$(PACKAGES),-e packages/$(name))
-TOOLS := ruff "pyright[nodejs]" import-linter pytest pytest-randomly hypothesis scipy scikit-image scikit-learn
+TOOLS := ruff "pyright[nodejs]" import-linter pytest pytest-randomly hypothesis scipy scikit-image scikit-learn \
+	fastapi uvicorn
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 TORCH := $(shell grep '^torch==' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint format data sft own grpo evaluate assess report ablate ablate-full \
-	ablate-coverage ablate-resampling bench-rewards bench-grpo bench-gpu pocket clean
+.PHONY: help install demo test check lint format data sft own grpo evaluate audit assess report ablate ablate-full \
+	ablate-coverage ablate-resampling bench-rewards bench-grpo bench-gpu restoration pocket clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,6 +65,9 @@ grpo: $(STAMP) ## Go on by reinforcement learning
 evaluate: $(STAMP) ## Judge the held-out images
 	$(BIN)/loupe evaluate --config configs/pocket/evaluate.yaml $(ARGS)
 
+audit: $(STAMP) ## Judge them, and the zooming too: is it honest?
+	$(BIN)/loupe evaluate --zoom-audit --config configs/pocket/audit.yaml $(ARGS)
+
 assess: $(STAMP) ## Rate images: make assess ARGS="photo.jpg"
 	$(BIN)/loupe assess $(ARGS)
 
@@ -91,6 +95,9 @@ bench-grpo: $(STAMP) ## Time a GRPO step beside TRL's own trainer on the same wo
 
 bench-gpu: $(STAMP) ## Time a QLoRA step of a 7B model with random weights on this GPU
 	$(BIN)/loupe bench gpu $(ARGS)
+
+restoration: $(STAMP) ## What the agent's diagnosis is worth to classical restoration, on held-out images
+	OMP_NUM_THREADS=1 $(BIN)/loupe bench restoration --config configs/pocket/restoration.yaml $(ARGS)
 
 pocket: $(STAMP) ## Make both pocket checkpoints from nothing (hours on two cores)
 	$(BIN)/loupe pocket $(ARGS)

@@ -8,18 +8,25 @@ import base64
 import contextlib
 import io
 import json
+import os
 import random
 import socket
 import struct
+import subprocess
+import sys
 import threading
 import time
+import urllib.request
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
+
+from loupe.core.model.checkpoints import checkpoint_path
 
 Body = dict[str, Any]
 FAULTS = ("429", "500", "503", "slow", "cut", "cut json", "reset")
@@ -206,3 +213,37 @@ def draws(body: Body) -> random.Random:
     for picture in pictures(body):
         digest.update(picture.tobytes())
     return random.Random(f"{digest.hexdigest()}/{body.get('seed')}")
+
+
+REGISTER = "from loupe.core.model.processors import register_image_only_processors as register; register(); "
+SERVE = "from transformers.cli.transformers import main; main()"
+
+
+@contextlib.contextmanager
+def served_pocket_agent(log: Path, *, registered: bool = True) -> Iterator[tuple[str, str]]:
+    """Address and model of `transformers serve` with the shipped agent. Without its processor `registered`, the library
+    takes it for a language model."""
+    model = str(checkpoint_path("pocket-agent"))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = ["serve", model, "--device", "cpu", "--host", "127.0.0.1", "--port", str(port)]
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    code = (REGISTER if registered else "") + SERVE
+    with log.open("wb") as stream:
+        process = subprocess.Popen([sys.executable, "-c", code, *words], stdout=stream, stderr=stream, env=environment)
+    try:
+        _wait_for(f"http://127.0.0.1:{port}/health", process)
+        yield f"http://127.0.0.1:{port}/v1", model
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _wait_for(url: str, process: "subprocess.Popen[bytes]") -> None:
+    for _ in range(600):
+        assert process.poll() is None
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=1):
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"{url} does not answer")

@@ -1,15 +1,18 @@
-"""`loupe data`: what makes data folders and looks after them: `synth`, `pairs` and `skew`."""
+"""`loupe data`: what makes data folders and looks after them: `synth`, `pairs`, `skew` and `rationales`."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from loupe.cli.options import ConfigFile, Overrides, words
+from loupe.cli.options import ConfigFile, Overrides, Resume, words
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 data = typer.Typer(no_args_is_help=True)
+
+_STAGES = ("generate", "reliance", "consistency")
 
 
 @data.callback()
@@ -90,6 +93,63 @@ def skew(
     folder = write_skewed(load_config(SkewConfig, config, words(overrides)))
     images = read_json(folder / "manifest.json")["splits"]["train"]["images"]
     remark(f"written to {folder}: {numbers.count(images)} training images, validation and test as they were")
+
+
+@data.command()
+def rationales(
+    overrides: Overrides = None,
+    config: ConfigFile = None,
+    resume: Resume = False,
+) -> None:
+    """Have a teacher write grounded rationales for labelled images, and keep those that pass two filters.
+
+    The teacher is a vision model behind any OpenAI-compatible endpoint, or the truth that the degradation engine knows
+    of its own images. What it would have decided without the image, and what measurements speak against, is made again
+    or dropped. Nothing that was answered is asked again after a stop; --resume goes on.
+
+    Examples:
+
+    loupe data rationales --config configs/pocket/rationales.yaml
+
+    loupe data rationales data=data/koniq out=data/gr-iqa endpoint.model=NAME endpoint.base_url=http://127.0.0.1:8000/v1
+
+    loupe data rationales --config configs/qwen2_5_vl_7b/rationales.yaml limit=50 endpoint.concurrency=8 --resume
+    """
+    from loupe.bench.rationale_page import write_rationale_page
+    from loupe.cli.screen import out, progress_bar, remark
+    from loupe.core.config import load_config
+    from loupe.sft.rationales.build import build_rationales
+    from loupe.sft.rationales.config import RationalesConfig
+
+    settings = load_config(RationalesConfig, config, words(overrides, resume=resume))
+    with progress_bar("rationales") as step:
+        manifest = build_rationales(settings, progress=step)
+    page = write_rationale_page(Path(settings.out), data=Path(settings.data))
+    out().print(_stages(manifest))
+    out().print(_cost(manifest["cost"]))
+    remark(f"written to {settings.out}: rationales/{settings.split}.jsonl, labels, images, manifest.json, {page.name}")
+
+
+def _stages(manifest: dict[str, Any]) -> "Table":
+    """What became of the images, stage by stage, and what was left at the end."""
+    from loupe.cli.screen import text_table
+    from loupe.core import numbers
+
+    counts = manifest["counts"]
+    rows = [[name, *(numbers.count(counts[name][key]) for key in ("attempts", "passed"))] for name in _STAGES]
+    states = ("kept", "dropped", "left out")
+    rows += [[f"images {state}", numbers.count(counts["items"]), numbers.count(counts[state])] for state in states]
+    return text_table(("stage", "of", "passed"), rows)
+
+
+def _cost(cost: dict[str, dict[str, Any]]) -> "Table":
+    """A row a stage: requests and tokens, as the server counts them."""
+    from loupe.cli.screen import text_table
+    from loupe.core import numbers
+
+    keys = ("answered", "retried", "failed", "unknown", "prompt_tokens", "completion_tokens")
+    rows = [[name, *(numbers.count(row[key]) for key in keys)] for name, row in cost.items()]
+    return text_table(("requests", *(key.replace("_", " ") for key in keys)), rows)
 
 
 def _table(splits: dict[str, dict[str, Any]]) -> "Table":
