@@ -48,6 +48,7 @@ def words(server: Any, data: Path, out: Path) -> list[str]:
     asked = (f"base_url={server.url}", "model=m", "key_variable=", "concurrency=4", "timeout_s=1", "backoff_s=0.02")
     return [
         f"data={data}",
+        "splits=[train]",
         f"out={out}",
         "consistency.judge=endpoint",
         "consistency.use_label=false",

@@ -19,10 +19,12 @@ from loupe.core.records import WHOLE, Learn, Rationale, RationaleTurn, Sample
 from loupe.data.degrade import REGIONS
 from loupe.data.evidence import overlap
 from loupe.data.store import load_samples
+from loupe.sft.collator import ExampleCollator
 from loupe.sft.config import SftConfig
-from loupe.sft.examples import ExampleCollator, _learned_of, load_examples, with_own_words
 from loupe.sft.labels import IGNORED
-from loupe.sft.own_words import own_rationales, own_words
+from loupe.sft.learned import learned_of
+from loupe.sft.own_words import own_rationales, own_words, spoken_examples, without_ratings
+from loupe.sft.sources import RationaleSource, load_examples
 from loupe.sft.train import run_sft
 from loupe.zoom.scripted import ScriptedPolicy
 
@@ -118,11 +120,13 @@ def test_only_the_rating_carries_loss_behind_own_words_and_all_else_in_written_o
     synthetic_folder: Path, made: list[tuple[Sample, Rationale]]
 ) -> None:
     encoder = ChatEncoder(build_pocket_processor())
-    examples = with_own_words(load_examples(synthetic_folder, PROTOCOL, limit=8), made[:20])
+    source = RationaleSource(data=str(synthetic_folder), protocol="zoom-brief")
+    written = without_ratings(load_examples(source, "written", limit=8), PROTOCOL)
+    examples = [*written, *spoken_examples(made[:20], synthetic_folder, PROTOCOL)]
     assert len(examples) == 28
     collate = ExampleCollator(examples, encoder)
     seen = set()
-    for index, (_, rationale) in enumerate(examples.rows):
+    for index, rationale in enumerate(example.rationale for example in examples):
         labels = collate([{"index": index}])["labels"][0]
         learnt = encoder.tokenizer.decode(labels[labels != IGNORED].tolist())
         wanted = ""
@@ -150,7 +154,7 @@ class Split:
 @pytest.mark.parametrize("text", ['<answer>{"rating": 3.75, "tool": "final"}</answer>', '{"rating":4}'])
 def test_a_rating_of_several_tokens_is_learnt_whole(text: str) -> None:
     encoder = SimpleNamespace(tokenizer=Split(), reply_ids=lambda text: (*range(len(text)), -1))
-    marks = {kind: _learned_of(RationaleTurn(WHOLE, text, kind), encoder) for kind in (Learn.RATING, Learn.WORDS)}
+    marks = {kind: learned_of(RationaleTurn(WHOLE, text, kind), encoder) for kind in (Learn.RATING, Learn.WORDS)}
     number = "3.75" if "3.75" in text else "4"
     assert "".join(letter for letter, mark in zip(text, marks[Learn.RATING], strict=False) if mark) == number
     assert marks[Learn.WORDS] == [not mark for mark in marks[Learn.RATING]]

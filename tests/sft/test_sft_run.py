@@ -16,9 +16,10 @@ from loupe.core.model.loading import LoraSettings, ModelConfig, load_model
 from loupe.core.model.local_policy import LocalPolicy
 from loupe.core.protocol import load_protocol
 from loupe.core.records import Episode, Learn
+from loupe.sft.arguments import check_gpus, trainer_arguments
 from loupe.sft.config import SftConfig
-from loupe.sft.examples import load_examples
-from loupe.sft.train import run_sft, trainer_arguments
+from loupe.sft.sources import load_examples
+from loupe.sft.train import run_sft
 from loupe.zoom.inputs import loop_inputs
 from loupe.zoom.loop import play
 
@@ -61,10 +62,11 @@ def test_four_examples_are_learnt_by_heart_in_thirty_steps(
     assert fallen[0] > 5
     assert fallen[-1] < 0.02
     protocol = load_protocol("zoom-brief")
-    examples = load_examples(synthetic_folder, protocol, limit=4)
+    (source,) = config.mix.values()
+    examples = load_examples(source, "written", limit=4)
     policy = LocalPolicy(model, processor, max_new_tokens=protocol.max_new_tokens)
-    inputs = loop_inputs(synthetic_folder, [sample for sample, _ in examples.rows])
-    learnt = {turn.text for _, rationale in examples.rows for turn in rationale.turns if turn.learn is Learn.ALL}
+    inputs = loop_inputs(synthetic_folder, [example.sample for example in examples])
+    learnt = {turn.text for example in examples for turn in example.rationale.turns if turn.learn is Learn.ALL}
     for played in play(policy, inputs, protocol):
         verdict = played.episode.verdict
         assert verdict is not None
@@ -131,3 +133,31 @@ def test_data_without_rationales_is_refused(tmp_path: Path, small_run: Make, syn
     (tmp_path / "train.jsonl").write_text(json.dumps(read_jsonl(synthetic_folder / "train.jsonl")[0]) + "\n")
     with pytest.raises(ConfigError, match="has no rationales to learn from"):
         run_sft(small_run(tmp_path / "run", data=str(tmp_path)))
+
+
+def test_a_run_without_padding_learns_what_the_padded_one_learns(tmp_path: Path, small_run: Make) -> None:
+    # Adam would divide rounding by rounding where a gradient is all but zero.
+    trainer = {"gradient_accumulation_steps": 2, "optim": "sgd", "learning_rate": 0.1}
+    for name, pack in (("row", True), ("padded", False)):
+        run_sft(small_run(tmp_path / name, pack=pack, limit=0, trainer=trainer))
+    row, padded = losses(tmp_path / "row"), losses(tmp_path / "padded")
+    assert row == pytest.approx(padded, abs=1e-5)
+    assert row[0] - row[-1] > 1e-2
+    counted = [read_jsonl(tmp_path / name / "metrics.jsonl")[0]["num_tokens"] for name in ("row", "padded")]
+    # What all examples of a batch begin with is there once: start of the turn, who speaks, and start of the image.
+    assert 0 < counted[1] - counted[0] < 8 * 8
+    before, after = (load_file(tmp_path / name / "model" / "model.safetensors") for name in ("row", "padded"))
+    assert all(torch.allclose(before[name], after[name], atol=1e-5) for name in before)
+
+
+def test_padded_batches_may_put_like_lengths_together(tmp_path: Path, small_run: Make) -> None:
+    trainer = {"train_sampling_strategy": "group_by_length", "max_steps": 5}
+    run_sft(small_run(tmp_path, pack=False, limit=0, trainer=trainer))
+    assert len(losses(tmp_path)) == 5
+
+
+def test_one_process_for_several_gpus_is_refused() -> None:
+    check_gpus(0)
+    check_gpus(1)
+    with pytest.raises(ConfigError, match="sees 2 GPUs; start one a GPU"):
+        check_gpus(2)

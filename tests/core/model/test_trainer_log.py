@@ -82,3 +82,13 @@ def test_a_run_that_was_killed_before_its_first_checkpoint_begins_its_log_again(
         log.on_log(ARGUMENTS, at(1), CONTROL, logs={"loss": 1.0})
     assert steps_in(tmp_path / "episodes.jsonl") == [0, 0]
     assert steps_in(tmp_path / "metrics.jsonl") == [1]
+
+
+def test_episodes_are_played_at_an_evaluation_too_and_once_a_step(tmp_path: Path) -> None:
+    log = keeper(tmp_path)
+    for step in range(1, 7):
+        log.on_step_end(ARGUMENTS, at(step), CONTROL, model="m")
+        if step % 2 == 0:
+            log.on_evaluate(ARGUMENTS, at(step), CONTROL, model="m")
+            log.on_evaluate(ARGUMENTS, at(step, main=False), CONTROL, model="m")
+    assert steps_in(tmp_path / "episodes.jsonl") == [2, 2, 4, 4, 6, 6]

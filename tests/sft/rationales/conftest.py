@@ -52,7 +52,8 @@ def run_of(synthetic_folder: Path) -> Callable[..., RationalesConfig]:
     """Settings of a run over the 20 training images of the small folder: `server` teaches and judges, or the truth."""
 
     def make(out: Path, server: Any = None, **fields: Any) -> RationalesConfig:
-        settings: dict[str, Any] = {"data": str(synthetic_folder), "out": str(out), "pack": PackConfig(balance=0.0)}
+        settings: dict[str, Any] = {"data": str(synthetic_folder), "out": str(out), "splits": ["train"]}
+        settings["pack"] = PackConfig(balance=0.0)
         if server is None:
             settings["teacher"] = "truth"
         else:

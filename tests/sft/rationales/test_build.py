@@ -30,6 +30,18 @@ def test_the_truth_writes_a_folder_that_sft_reads(run_of: Run, tmp_path: Path, s
     assert manifest["cost"]["total"]["sent"] == 0
 
 
+def test_held_out_pictures_get_rationales_of_their_own_and_no_picture_is_in_two_splits(run_of: Run, tmp_path: Path):
+    build_rationales(run_of(tmp_path / "train"))
+    manifest = build_rationales(run_of(tmp_path / "both", splits=["train", "val"]))
+    train, held = (load_rationales(tmp_path / "both", split) for split in ("train", "val"))
+    assert train == load_rationales(tmp_path / "train", "train")
+    assert {item.sample_id for item in held} == {sample.id for sample in load_samples(tmp_path / "both", "val")}
+    assert held and not {item.sample_id for item in train} & {item.sample_id for item in held}
+    assert manifest["counts"]["kept"] == len(train) + len(held)
+    with pytest.raises(ConfigError, match="each once"):
+        build_rationales(run_of(tmp_path / "twice", splits=["train", "train"]))
+
+
 @pytest.mark.parametrize("protocol", ["zoom-iqa", "zoom-brief"])
 def test_the_rationales_are_examples_of_their_protocol(protocol: str, run_of: Run, tmp_path: Path):
     from loupe.sft.sources import RationaleSource, load_examples
@@ -264,7 +276,7 @@ def test_the_manifest_holds_thresholds_and_hashes(run_of: Run, tmp_path: Path):
     manifest = read_json(tmp_path / "out" / "manifest.json")
     assert manifest["thresholds"]["reliance"]["max_iou"] == 0.5
     assert manifest["fingerprints"]["protocol"] == load_protocol("zoom-iqa").fingerprint
-    assert len(manifest["sha256"]["rationales/train.jsonl"]) == 64
+    assert len(manifest["sha256"]["rationales"]["train"]) == 64
 
 
 def test_a_teacher_that_is_less_sure_without_the_picture_is_seen_by_its_entropy(

@@ -16,6 +16,7 @@ def test_the_pocket_agent_behind_transformers_serve_is_a_teacher(
         config = RationalesConfig(
             data=str(synthetic_folder),
             out=str(tmp_path / "out"),
+            splits=["train"],
             limit=10,
             protocol="zoom-brief",
             prompts=str(tmp_path / "prompts.yaml"),

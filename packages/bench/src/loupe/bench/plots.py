@@ -21,6 +21,8 @@ INK, ACCENT, MUTED = "#1d2733", "#1f5f8b", "#8b97a5"
 PALETTE = ("#8b97a5", "#d08a2e", "#1f5f8b", "#5b8c5a", "#a3485b", "#6b5b95")
 PANELS = 9
 """Learning curves that one training shows at most."""
+HELD_OUT = "eval_"
+"""What the name of a metric begins with that was measured on held-out data."""
 _FIRST = ("loss", "reward", "zoom", "unusable", "srcc", "accuracy", "rating", "kl", "entropy")
 _LEFT_OUT = (
     "runtime",
@@ -45,20 +47,23 @@ def curves(rows: Sequence[Row]) -> dict[str, Series]:
     """The series of a metrics.jsonl that are worth a panel: two finite points at least, the best known names first."""
     names = sorted({name for row in rows for name in row if name != "step" and not _is_left_out(name)})
     series = {name: _points(rows, name) for name in sorted(names, key=_place)}
-    return dict([(name, points) for name, points in series.items() if len(points) > 1][:PANELS])
+    known = {name: points for name, points in series.items() if len(points) > 1}
+    shown = list(dict.fromkeys(name.removeprefix(HELD_OUT) for name in known))[:PANELS]
+    return {name: points for name, points in known.items() if name.removeprefix(HELD_OUT) in shown}
 
 
 def learning_curves(series: Mapping[str, Series]) -> str:
-    """One small panel a series over the steps; a thick line is the running mean over a tenth of the points."""
-    columns = min(3, len(series))
-    rows = math.ceil(len(series) / columns)
+    """One small panel a name over the steps; a thick line is the running mean over a tenth of the points. What is
+    measured on held-out data stands in the panel of the same name, with a mark for each evaluation."""
+    panels = list(dict.fromkeys(name.removeprefix(HELD_OUT) for name in series))
+    columns = min(3, len(panels))
+    rows = math.ceil(len(panels) / columns)
     figure, axes = new_figure(columns * 3.4, rows * 2.1, rows=rows, columns=columns)
-    for axis in axes[len(series) :]:
+    for axis in axes[len(panels) :]:
         axis.set_visible(False)
-    for axis, (name, points) in zip(axes, series.items(), strict=False):
-        steps, values = [step for step, _ in points], [value for _, value in points]
-        axis.plot(steps, values, color=ACCENT, alpha=0.3, linewidth=0.8)
-        axis.plot(steps, smooth(values), color=ACCENT, linewidth=1.6)
+    for axis, name in zip(axes, panels, strict=False):
+        _trained(axis, series.get(name, ()))
+        _held_out(axis, series.get(f"{HELD_OUT}{name}", ()))
         axis.set_title(name[:40], fontsize=9, color=INK, loc="left", parse_math=False)
     return svg_uri(figure)
 
@@ -97,6 +102,20 @@ def by_look(
     axis.set(xlim=(-0.5, len(looks) - 0.5), ylabel="SRCC")
     axis.legend(fontsize=8, frameon=False, loc="best")
     return svg_uri(figure)
+
+
+def _trained(axis: "Axes", points: Series) -> None:
+    steps, values = [step for step, _ in points], [value for _, value in points]
+    axis.plot(steps, values, color=ACCENT, alpha=0.3, linewidth=0.8)
+    axis.plot(steps, smooth(values), color=ACCENT, linewidth=1.6)
+
+
+def _held_out(axis: "Axes", points: Series) -> None:
+    if points:
+        axis.plot(
+            *zip(*points, strict=True), color=PALETTE[1], marker="o", markersize=3, linewidth=1.2, label="held out"
+        )
+        axis.legend(fontsize=7, frameon=False, loc="best")
 
 
 def _is_left_out(name: str) -> bool:

@@ -1,7 +1,7 @@
 """One page over a recipe: what each stage reached, how it was learnt, what zooming is worth, and trails to look at.
 
-Reads run folders alone: summary.json, predictions.jsonl and the kept images of evaluations, metrics.jsonl of trainings
-and, where there is one, draws.jsonl.
+Reads run folders alone: summary.json, predictions.jsonl, the kept images and, where there is one, audit.json of
+evaluations, metrics.jsonl of trainings and, where there are some, draws.jsonl and the episodes over watched images.
 No model, no data folder, no GPU. Beside report.html lies report.json with every number that the page prints.
 """
 
@@ -11,11 +11,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from loupe.bench.audit.names import FILE as AUDIT
+from loupe.bench.audit.picture import audit_figure
 from loupe.bench.draws import histogram_figure, read_draws
 from loupe.bench.pages import render_page
 from loupe.bench.plots import by_look, curves, learning_curves, scatter
 from loupe.bench.predictions import FILE as PREDICTIONS
 from loupe.bench.predictions import Prediction, read_predictions
+from loupe.bench.samples_page import SaidOver, said_over_training
 from loupe.bench.scores import SAID_LABELS, TRUE_LABELS
 from loupe.bench.summary import BASELINE, paired_gain
 from loupe.bench.summary import FILE as SUMMARY
@@ -34,8 +37,8 @@ class ReportInputs:
     evaluations: dict[str, str] = field(default_factory=dict[str, str])
     """Name of a row to the folder of its evaluation, in the order of the recipe; the last one is shown in detail."""
     trainings: dict[str, str] = field(default_factory=dict[str, str])
-    """Name of a training to its run folder, whose metrics.jsonl gives the learning curves and whose draws.jsonl the
-    ratings that were drawn."""
+    """Name of a training to its run folder: metrics.jsonl gives the learning curves, draws.jsonl the ratings that were
+    drawn, and the watched images what was said about them over the training."""
     title: str = "Loupe: what the agent learnt, and what zooming is worth"
     """Heading of the page."""
     trails: int = 8
@@ -88,12 +91,14 @@ def report(runs: ReportInputs, out: Path | str) -> Path:
         "steps": {f"{after.name} − {before.name}": _step(before, after) for before, after in pairwise(evaluations)},
         "trainings": {name: curves(rows) for name, rows in trainings.items()},
         "draws": {name: found for name, found in drawn.items() if found},
+        "audits": {run.name: read_json(run.folder / AUDIT) for run in evaluations if (run.folder / AUDIT).is_file()},
     }
     write_json(numbers, data)
     last, page = evaluations[-1], Path(out) / "report.html"
     trails = kept_trails(last.folder, last.main, look=last.main_look, limit=runs.trails)
+    said = {name: found for name, folder in runs.trainings.items() if (found := said_over_training(folder))}
     # The page is made of what report.json holds, so the two cannot differ.
-    write_text_atomic(page, _page(read_json(numbers), last=last, trails=trails))
+    write_text_atomic(page, _page(read_json(numbers), last=last, trails=trails, said=said))
     return page
 
 
@@ -113,7 +118,7 @@ def _step(before: _Run, after: _Run) -> dict[str, Any]:
     return {subset: asdict(gain) for subset, gain in gains.items()}
 
 
-def _page(data: Mapping[str, Any], *, last: _Run, trails: Sequence[Trail]) -> str:
+def _page(data: Mapping[str, Any], *, last: _Run, trails: Sequence[Trail], said: Mapping[str, list[SaidOver]]) -> str:
     evaluations: dict[str, Any] = data["evaluations"]
     looks = [look for look in LOOK_WORDS if any(look in summary["looks"] for summary in evaluations.values())]
     subsets = [name for name in SUBSET_WORDS if any(_scores(item, looks[0], name) for item in evaluations.values())]
@@ -131,12 +136,15 @@ def _page(data: Mapping[str, Any], *, last: _Run, trails: Sequence[Trail]) -> st
         trainings=list(data["trainings"]),
         curves={name: learning_curves(series) for name, series in data["trainings"].items() if series},
         draws={name: histogram_figure(found) for name, found in data["draws"].items()},
+        audits=data["audits"],
+        audit_plots={name: audit_figure(found) for name, found in data["audits"].items()},
         scatter=_scatter(last.main),
         last=last.name,
         main=evaluations[last.name]["looks"][last.main_look],
         true_labels=TRUE_LABELS,
         said_labels=SAID_LABELS,
         trails=trails,
+        said=said,
     )
 
 

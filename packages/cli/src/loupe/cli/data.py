@@ -127,7 +127,8 @@ def rationales(
     page = write_rationale_page(Path(settings.out), data=Path(settings.data))
     out().print(_stages(manifest))
     out().print(_cost(manifest["cost"]))
-    remark(f"written to {settings.out}: rationales/{settings.split}.jsonl, labels, images, manifest.json, {page.name}")
+    files = ", ".join(f"rationales/{split}.jsonl" for split in settings.splits)
+    remark(f"written to {settings.out}: {files}, labels, images, manifest.json, {page.name}")
 
 
 def _stages(manifest: dict[str, Any]) -> "Table":

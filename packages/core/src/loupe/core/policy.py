@@ -30,6 +30,11 @@ class Reply:
     seconds: float = 0.0
     expected_rating: float | None = None
 
+    @property
+    def tokens(self) -> int:
+        """Tokens that were written, as far as the policy knows."""
+        return len(self.token_ids)
+
 
 @dataclass(frozen=True, slots=True)
 class UserTurn:

@@ -1,134 +1,109 @@
-"""From a rationale to the conversation that the zoom loop would have had, and to the tokens that carry loss.
+"""From a rationale to the conversations that the zoom loop would have had: what there is to learn from.
 
-The same encoder and the same crop as in rollouts are used, so the prompt of a training example and the prompt of an
-episode with the same answers are equal id for id.
+Messages come from `loupe.zoom.layout` and crops from `loupe.zoom.wish`, as in rollouts, so the prompt of an example and
+the prompt of an episode with the same answers are equal id for id. A rationale is one example with the layout append,
+and one for each look to be learnt with the layout segments.
 """
 
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from random import Random
 
-import numpy as np
-import torch
+from PIL import Image
 
-from loupe.core.errors import DataError
+from loupe.core.answer import Answer, parse, plain
 from loupe.core.files import inside
 from loupe.core.images import open_image
-from loupe.core.model.encode import ChatEncoder, Encoded
-from loupe.core.policy import Conversation, Reply, UserTurn
+from loupe.core.policy import Conversation, Reply
 from loupe.core.protocol import Protocol
-from loupe.core.records import WHOLE, Learn, Rationale, RationaleTurn, Sample
-from loupe.data.store import load_rationales, load_samples
-from loupe.sft.labels import IGNORED
-from loupe.zoom.crop import DEFAULT_POLICY, crop
+from loupe.core.records import WHOLE, Box, Learn, Rationale, RationaleTurn, Sample
+from loupe.zoom.box import corners_in_pixels
+from loupe.zoom.crop import crop
+from loupe.zoom.layout import next_look, opening
+from loupe.zoom.look import Look
+from loupe.zoom.wish import answer_to
 
-_RATING = re.compile(r'"rating"\s*:\s*([0-9.]+)')
+Open = Callable[[Path], Image.Image]
+"""From the path of a picture to its RGB pixels."""
 
 
 @dataclass(frozen=True)
-class Examples:
-    """The rationales of a data folder with their samples, in the order of the file."""
+class Example:
+    """One conversation to learn from: a whole rationale, or its look number `segment` with the layout segments.
 
+    `samples` is the image to judge and any that are shown beside it, relative to `folder`; `source` names the mix's
+    part that it is from.
+    """
+
+    source: str
     folder: Path
     protocol: Protocol
-    rows: list[tuple[Sample, Rationale]]
+    samples: tuple[Sample, ...]
+    rationale: Rationale
+    segment: int = 0
 
-    def __len__(self) -> int:
-        return len(self.rows)
+    @property
+    def sample(self) -> Sample:
+        """The image that is judged."""
+        return self.samples[0]
 
-    def conversation(self, index: int) -> Conversation:
-        """The whole conversation of a rationale: each look with the question that the protocol asks there."""
-        sample, rationale = self.rows[index]
-        image = open_image(inside(self.folder, sample.image))
-        conversation = Conversation(sample.id, self.protocol.system)
-        for number, turn in enumerate(rationale.turns):
-            shown = image if turn.view == WHOLE else crop(image, turn.view, policy=DEFAULT_POLICY)[0]
-            conversation.user_turns.append(UserTurn((shown,), self._question(rationale, number)))
-            conversation.replies.append(Reply(turn.text))
-        return conversation
+    @property
+    def name(self) -> str:
+        """What a report calls it."""
+        return self.rationale.sample_id + (f", look {self.segment + 1}" if self.segment else "")
 
-    def _question(self, rationale: Rationale, turn: int) -> str:
-        if turn == 0:
-            return self.protocol.question if rationale.zoom_allowed else self.protocol.no_zoom_question
-        return self.protocol.final_question if turn + 1 == self.protocol.max_rounds else self.protocol.crop_question
+    @property
+    def written(self) -> list[tuple[int, RationaleTurn]]:
+        """The turns that the agent writes here, with the number of the look, 0 for the first. A recalled reply is none
+        of them."""
+        turns = list(enumerate(self.rationale.turns))
+        return turns if self.protocol.layout == "append" else turns[self.segment : self.segment + 1]
 
+    def conversation(self, *, open_as: Open = open_image) -> Conversation:
+        """The conversation up to the last reply to be learnt."""
+        images = [open_as(inside(self.folder, sample.image)) for sample in self.samples]
+        name, turns = self.rationale.sample_id, self.rationale.turns
+        made = opening(self.protocol, images, key=name, sample_id=name, zoom=self.rationale.zoom_allowed)
+        made.replies.append(Reply(turns[0].text))
+        last = len(turns) - 1 if self.protocol.layout == "append" else self.segment
+        for number in range(1, last + 1):
+            shown = self._shown(number, images[0])
+            made = next_look(made, self.protocol, shown, image=images[0], sample_id=name, turn=number)
+            made.replies.append(Reply(turns[number].text))
+        return made
 
-def load_examples(folder: Path, protocol: Protocol, *, split: str = "train", limit: int = 0) -> Examples:
-    """Examples of a split: its written rationales, `limit` of them where that is not 0.
+    def read(self, number: int) -> Answer:
+        """What the grammar of the protocol makes of a turn."""
+        text = self.rationale.turns[number].text
+        return plain(parse(text, dialect=self.protocol.dialect, box_limit=self.protocol.box_limit))
 
-    Raises MissingFileError, and DataError where a rationale names no image or takes more looks than the protocol has.
-    """
-    samples = {sample.id: sample for sample in load_samples(folder, split)}
-    rationales = load_rationales(folder, split)
-    if limit:
-        # Drawn, for the file goes by pristine image; the same ones every time.
-        drawn = np.random.default_rng(0).permutation(len(rationales))[:limit]
-        rationales = [rationales[place] for place in sorted(drawn.tolist())]
-    if strangers := [item.sample_id for item in rationales if item.sample_id not in samples]:
-        raise DataError(f"{folder}: {len(strangers)} rationales name no image of {split}.jsonl, first {strangers[0]!r}")
-    if (longest := max((len(item.turns) for item in rationales), default=0)) > protocol.max_rounds:
-        raise DataError(f"{folder}: a rationale takes {longest} looks, {protocol.name} allows {protocol.max_rounds}")
-    return Examples(folder, protocol, [(samples[item.sample_id], _until_learnt(item)) for item in rationales])
-
-
-def with_own_words(examples: Examples, own: Sequence[tuple[Sample, Rationale]]) -> Examples:
-    """Written rationales and own words together, the ratings learnt behind own words alone.
-
-    A rating that follows a true statement says nothing about one that follows a guess.
-    """
-    written = [(sample, _without_rating(rationale)) for sample, rationale in examples.rows]
-    return replace(examples, rows=[*written, *own])
-
-
-def _until_learnt(rationale: Rationale) -> Rationale:
-    """Without the turns at the end that carry no loss: nothing is learnt from a crop that they show."""
-    last = max((number for number, turn in enumerate(rationale.turns) if turn.learn is not Learn.NOTHING), default=0)
-    return replace(rationale, turns=rationale.turns[: last + 1])
-
-
-def _without_rating(rationale: Rationale) -> Rationale:
-    turns = (replace(turn, learn=Learn.WORDS) if turn.learn is Learn.ALL else turn for turn in rationale.turns)
-    return replace(rationale, turns=tuple(turns))
+    def _shown(self, number: int, image: Image.Image) -> Image.Image:
+        """What look `number` shows: the answer to the wish before it, or another region where the rationale says so."""
+        view, policy = self.rationale.turns[number].view, self.protocol.crop
+        # The loop's controls show other regions than the ones that were asked for, in [0, 1], and so may a rationale.
+        plain_policy = replace(policy, coordinates="unit", outside="clamp", zero_is_none=False)
+        wish = self.read(number - 1)
+        answered = answer_to(wish, image, policy, look=Look.DECIDED, truth=None, rng=Random(0))
+        if answered is not None:
+            asked = corners_in_pixels(wish.bbox_2d, *image.size, policy=policy)
+            meant = corners_in_pixels(view, *image.size, policy=plain_policy)
+            if any(_near(box, meant) for box in (asked, answered.region)):
+                return answered.image
+        return image if view == WHOLE else crop(image, view, policy=plain_policy)[0]
 
 
-class ExampleCollator:
-    """Turns rows `{"index": i}` into a padded batch with labels on the assistant's tokens that are to be learnt."""
-
-    def __init__(self, examples: Examples, encoder: ChatEncoder) -> None:
-        self.examples = examples
-        self.encoder = encoder
-
-    def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
-        """Model inputs and `labels` (B, T), IGNORED where there is no loss."""
-        chosen = [int(row["index"]) for row in rows]
-        encoded = [self.encoder.encode(self.examples.conversation(index)) for index in chosen]
-        batch = self.encoder.collate(encoded)
-        labels = torch.full_like(batch["input_ids"], IGNORED)
-        for row, (index, item) in enumerate(zip(chosen, encoded, strict=True)):
-            learn = torch.tensor(learned(item, self.examples.rows[index][1], self.encoder))
-            ids = torch.tensor(item.input_ids)
-            labels[row, -len(ids) :] = torch.where(learn, ids, IGNORED)
-        return {**batch, "labels": labels}
+def examples_of(
+    rationale: Rationale, samples: Sequence[Sample], *, folder: Path, protocol: Protocol, source: str
+) -> list[Example]:
+    """The examples that a rationale is, without the turns at its end that carry no loss: nothing is learnt from a crop
+    that they show."""
+    learnt = [number for number, turn in enumerate(rationale.turns) if turn.learn is not Learn.NOTHING]
+    whole = replace(rationale, turns=rationale.turns[: max(learnt, default=0) + 1])
+    segments = learnt if protocol.layout == "segments" else [0]
+    return [Example(source, folder, protocol, tuple(samples), whole, segment) for segment in segments]
 
 
-def learned(encoded: Encoded, rationale: Rationale, encoder: ChatEncoder) -> list[bool]:
-    """For each token whether it carries loss: written by the agent, and to be learnt in its turn."""
-    said = iter([mark for turn in rationale.turns for mark in _learned_of(turn, encoder)])
-    return [wrote and next(said) for wrote in encoded.wrote]
-
-
-def rating_span(text: str) -> tuple[int, int] | None:
-    """Where the number of the last rating stands in a reply; None where there is none."""
-    return max((match.span(1) for match in _RATING.finditer(text)), default=None)
-
-
-def _learned_of(turn: RationaleTurn, encoder: ChatEncoder) -> list[bool]:
-    """The same for the tokens of one reply, its end included."""
-    if turn.learn in (Learn.ALL, Learn.NOTHING):
-        return [turn.learn is Learn.ALL] * len(encoder.reply_ids(turn.text))
-    start, end = rating_span(turn.text) or (0, 0)
-    spans = encoder.tokenizer(turn.text, add_special_tokens=False, return_offsets_mapping=True).offset_mapping
-    rating = [first < end and last > start for first, last in spans]
-    return [*rating, False] if turn.learn is Learn.RATING else [*(not mark for mark in rating), True]
+def _near(first: Box | None, second: Box | None) -> bool:
+    """Whether two boxes in pixels are the same one but for rounding."""
+    return first is not None and second is not None and all(abs(a - b) <= 1 for a, b in zip(first, second, strict=True))

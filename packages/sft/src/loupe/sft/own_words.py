@@ -23,13 +23,16 @@ from loupe.data.evidence import overlap
 from loupe.data.rationale import SHOWN, second_look
 from loupe.data.store import load_samples
 from loupe.sft.config import SftConfig
-from loupe.sft.examples import rating_span
+from loupe.sft.examples import Example, examples_of
+from loupe.sft.learned import rating_span
 from loupe.zoom.inputs import loop_inputs
 from loupe.zoom.look import Look
 from loupe.zoom.loop import play
 
 FILES = "own_words-*.jsonl"
 """One file a process in the run folder; a row is {"sample": id, "rationale": what came of it or null}."""
+SOURCE = "own words"
+"""What they are called among the sources of a mix."""
 NO_ZOOM_SHARE, IDEAL_SHARE = 0.25, 0.5
 """Share of episodes in the mode without zooming; of those that end on a crop of the damage, share whose last look is
 the ideal one (ours)."""
@@ -103,6 +106,28 @@ def corrected(sample: Sample, episode: Episode, *, zoom_allowed: bool, seed: int
         text = f"{last.text[: span[0]]}{round(sample.rating, 1)}{last.text[span[1] :]}"
         taught = RationaleTurn(last.view, text, Learn.RATING)
     return Rationale(sample.id, (*context, taught), zoom_allowed)
+
+
+def without_ratings(examples: Sequence[Example], protocol: Protocol) -> list[Example]:
+    """Written rationales to learn beside own words: in the protocol of these, ratings are learnt behind them alone.
+
+    A rating that follows a true statement says nothing about one that follows a guess.
+    """
+    return [_without_rating(item) if item.protocol == protocol else item for item in examples]
+
+
+def spoken_examples(own: Sequence[tuple[Sample, Rationale]], folder: Path, protocol: Protocol) -> list[Example]:
+    """Own words as examples."""
+    return [
+        example
+        for sample, rationale in own
+        for example in examples_of(rationale, [sample], folder=folder, protocol=protocol, source=SOURCE)
+    ]
+
+
+def _without_rating(example: Example) -> Example:
+    turns = (replace(turn, learn=Learn.WORDS) if turn.learn is Learn.ALL else turn for turn in example.rationale.turns)
+    return replace(example, rationale=replace(example.rationale, turns=tuple(turns)))
 
 
 def _drawn(data: Path, config: SftConfig) -> list[Sample]:

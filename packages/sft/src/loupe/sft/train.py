@@ -1,103 +1,154 @@
 """The SFT stage: grounded rationales in, a model folder out, on TRL's SFTTrainer.
 
-TRL gets rows that hold nothing but a number and a collator that makes everything of it. So masking is ours (and checked
-token by token), while the optimisation, precision, distribution over processes and checkpoints are the library's.
+TRL gets rows that hold nothing but numbers and a collator that makes everything of them. So masking is ours (and
+checked token by token), while optimisation, precision, distribution over processes and checkpoints are the library's.
 """
 
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import datasets
 from transformers.trainer_utils import set_seed
-from trl.trainer.sft_config import SFTConfig
-from trl.trainer.sft_trainer import SFTTrainer
 
-from loupe.core.errors import ConfigError
+from loupe.core.files import write_json
 from loupe.core.model.encode import ChatEncoder
 from loupe.core.model.loading import load_model, save_model
 from loupe.core.model.local_policy import LocalPolicy
-from loupe.core.model.resume import Resuming, last_checkpoint
-from loupe.core.model.sampling import Sampling
-from loupe.core.model.trainer_log import Progress, RunLogCallback, quiet_libraries, train_quietly
+from loupe.core.model.resume import last_checkpoint
+from loupe.core.model.trainer_log import Probe, Progress, RunLogCallback, quiet_libraries, train_quietly
 from loupe.core.protocol import load_protocol
-from loupe.core.runs import open_run
+from loupe.core.runs import RunFolder, open_run
+from loupe.core.sampling import Sampling
+from loupe.core.watched import keep_watched
 from loupe.data.store import load_samples
+from loupe.sft.arguments import trainer_arguments
+from loupe.sft.best import EarlyStop, stopped_early, take_best
+from loupe.sft.collator import ExampleCollator
 from loupe.sft.config import SftConfig
-from loupe.sft.examples import ExampleCollator, load_examples, with_own_words
-from loupe.sft.own_words import own_words
+from loupe.sft.examples import Example
+from loupe.sft.fitted import FILE as LENGTHS
+from loupe.sft.fitted import Fitted
+from loupe.sft.lengths import fitting
+from loupe.sft.mix import epoch_of, examples_of_mix, numbered
+from loupe.sft.one_row import takes_one_row
+from loupe.sft.own_words import own_words, spoken_examples, without_ratings
+from loupe.sft.trainer import RationaleTrainer
 from loupe.zoom.inputs import loop_inputs
 from loupe.zoom.probe import episode_probe
 
-_DEFAULTS: dict[str, Any] = {
-    "per_device_train_batch_size": 32,
-    "learning_rate": 5e-4,
-    "lr_scheduler_type": "cosine",
-    "warmup_steps": 20,
-    "logging_steps": 10,
-    "save_steps": 200,
-    "save_total_limit": 1,
-    "gradient_checkpointing": False,
-    "bf16": False,
-    "report_to": "tensorboard",
-}
-"""Where ours differ from TRL's own; `trainer.` overrides both."""
-_FIXED: dict[str, Any] = {
-    "remove_unused_columns": False,
-    "max_length": None,
-    "dataset_kwargs": {"skip_prepare_dataset": True},
-}
-"""What the collator relies on."""
 
-
-class RationaleTrainer(Resuming, SFTTrainer):
-    """TRL's SFTTrainer that goes on from a checkpoint with the weights of that checkpoint."""
-
-
-def run_sft(config: SftConfig, *, progress: Progress | None = None, playing: Progress | None = None) -> Path:
+def run_sft(
+    config: SftConfig,
+    *,
+    progress: Progress | None = None,
+    playing: Progress | None = None,
+    measuring: Progress | None = None,
+    say: Callable[[str], None] | None = None,
+) -> Path:
     """Train and write `<out>/model`; returns that folder.
 
-    `progress(done, total)` counts steps, and before them `playing(done, total)` the images that the model judges in its
-    own words. Raises LoupeError for what a user can mend.
+    `progress(done, total)` counts steps, and before them `measuring(done, total)` the examples whose length is counted
+    and `playing(done, total)` the images that the model judges in its own words; `say` gets a line for each thing that
+    is known about the examples before the first step. Raises LoupeError for what a user can mend.
     """
-    out, data = Path(config.out), Path(config.data)
-    protocol = load_protocol(config.protocol)
-    examples = load_examples(data, protocol, limit=config.limit)
-    if not len(examples):
-        raise ConfigError(f"{data} has no rationales to learn from; make them with `loupe data synth`")
+    out = Path(config.out)
     with quiet_libraries():
         arguments = trainer_arguments(config, out)
+    written, held_out = examples_of_mix(config)
     set_seed(config.seed)
     model, processor = load_model(config.model, train=True)
-    run = open_run(out, config, data=[data / "manifest.json"], start=config.model.path, resume=config.resume)
+    encoder = ChatEncoder(processor)
+    measured = partial(fitting, encoder=encoder, max_tokens=config.max_tokens, progress=measuring)
+    fitted, evaluated = measured(written), measured(held_out)
+    run = _run_folder(config, arguments)
     if config.own_words:
-        drawn = Sampling(temperature=config.own_temperature)
-        player = partial(LocalPolicy, model, processor, max_new_tokens=protocol.max_new_tokens, sampling=drawn)
-        examples = with_own_words(examples, own_words(config, player, protocol, progress=playing))
-    watched = loop_inputs(data, load_samples(data, "val")[: config.probe_images])
-    probe = episode_probe(
-        watched, protocol, lambda trained: LocalPolicy(trained, processor, max_new_tokens=protocol.max_new_tokens)
-    )
+        own = measured(_own_words(config, model, processor, playing=playing))
+        fitted, evaluated = _behind_own_words(config, fitted) + own, _behind_own_words(config, evaluated)
+    epoch, first = epoch_of(config, fitted), arguments.process_index == 0
+    if first:
+        _tell(run, fitted, evaluated, say=say)
+    probe = _probe(config, run, processor, main=first)
+    examples = [*fitted.kept, *evaluated.kept]
     trainer = RationaleTrainer(
         model=model,
         args=arguments,
         processing_class=processor,
-        train_dataset=datasets.Dataset.from_dict({"index": list(range(len(examples)))}),
-        data_collator=ExampleCollator(examples, ChatEncoder(processor)),
-        callbacks=[RunLogCallback(run, probe, probe_every=config.probe_every, progress=progress)],
+        train_dataset=numbered(epoch, fitted.tokens),
+        eval_dataset=numbered(range(len(fitted.kept), len(examples)), (*fitted.tokens, *evaluated.tokens)),
+        data_collator=ExampleCollator(examples, encoder, packed=config.pack and takes_one_row(model)),
+        callbacks=[
+            RunLogCallback(run, probe, probe_every=config.probe_every, progress=progress),
+            EarlyStop(config.patience),
+        ],
+        rounds=max(look + 1 for example in examples for look, _ in example.written),
     )
-    train_quietly(trainer, checkpoint=last_checkpoint(out / "checkpoints") if config.resume else None)
+    _train(trainer, config, out)
     if trainer.is_world_process_zero():
         save_model(trainer.accelerator.unwrap_model(trainer.model), processor, out / "model")
     return out / "model"
 
 
-def trainer_arguments(config: SftConfig, out: Path) -> SFTConfig:
-    """TRL's arguments: ours, then the user's. Raises ConfigError for an argument that TRL does not know or refuses."""
-    if clash := sorted(set(config.trainer) & {*_FIXED, "output_dir", "seed"}):
-        raise ConfigError(f"trainer.{clash[0]} is set by this stage; use `out` and `seed`, or leave it")
-    merged = {**_DEFAULTS, **config.trainer, **_FIXED, "output_dir": str(out / "checkpoints"), "seed": config.seed}
-    try:
-        return SFTConfig(**merged)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"trainer: {str(error).splitlines()[0]}") from error
+def _own_words(config: SftConfig, model: Any, processor: Any, *, playing: Progress | None) -> list[Example]:
+    protocol = load_protocol(config.protocol)
+    drawn = Sampling(temperature=config.own_temperature)
+    player = partial(LocalPolicy, model, processor, max_new_tokens=protocol.max_new_tokens, sampling=drawn)
+    return spoken_examples(own_words(config, player, protocol, progress=playing), Path(config.data), protocol)
+
+
+def _behind_own_words(config: SftConfig, written: Fitted) -> Fitted:
+    """Written rationales without their ratings: these are learnt, and judged, behind own words alone."""
+    return replace(written, kept=tuple(without_ratings(written.kept, load_protocol(config.protocol))))
+
+
+def _run_folder(config: SftConfig, arguments: Any) -> RunFolder:
+    """The run folder, made by the first process alone: to the others a half-made one would look like another run."""
+    out, sources = Path(config.out), config.mix.values()
+    named = [Path(path) for source in sources for path in (source.rationales, source.held_out) if path]
+    manifests = dict.fromkeys(Path(source.data) / "manifest.json" for source in sources)
+    with arguments.main_process_first(local=False):
+        if arguments.process_index > 0:
+            return RunFolder(out)
+        return open_run(out, config, data=[*manifests, *named], start=config.model.path, resume=config.resume)
+
+
+def _tell(run: RunFolder, fitted: Fitted, evaluated: Fitted, *, say: Callable[[str], None] | None) -> None:
+    """length.json, and the same in words."""
+    report = {"train": fitted.report(), **({"held_out": evaluated.report()} if evaluated.tokens else {})}
+    write_json(run.path / LENGTHS, report)
+    if say is not None:
+        for line in fitted.lines():
+            say(line)
+        for line in evaluated.lines():
+            say(f"held out: {line}")
+
+
+def _probe(config: SftConfig, run: RunFolder, processor: Any, *, main: bool) -> Probe:
+    """Plays the fixed images, of which copies are kept: held-out ones of the first source that shows one image."""
+    asked = [(load_protocol(source.protocol), Path(source.data)) for source in config.mix.values()]
+    single = [(protocol, data) for protocol, data in asked if "choice" not in protocol.asks]
+    if not single or not config.probe_images:
+        return lambda _model: []
+    protocol, data = single[0]
+    held_out = load_samples(data, "val")
+    # Neighbours in the file are versions of one pristine image.
+    count = min(config.probe_images, len(held_out))
+    samples = [held_out[place * len(held_out) // count] for place in range(count)]
+    inputs = loop_inputs(data, samples)
+    if main:
+        keep_watched(run.path, zip(samples, (item.image for item in inputs), strict=True))
+    return episode_probe(
+        inputs, protocol, lambda trained: LocalPolicy(trained, processor, max_new_tokens=protocol.max_new_tokens)
+    )
+
+
+def _train(trainer: RationaleTrainer, config: SftConfig, out: Path) -> None:
+    """To the last step, or to where the held-out loss ends it; then the best weights, where they are wanted."""
+    checkpoint = last_checkpoint(out / "checkpoints") if config.resume else None
+    over = checkpoint is not None and stopped_early(checkpoint, config.patience)
+    train_quietly(trainer, checkpoint=checkpoint, over=over)
+    if config.eval_every and config.keep_best:
+        last = last_checkpoint(out / "checkpoints")
+        assert last is not None  # each evaluation leaves a checkpoint, and the last step has one
+        take_best(trainer.model, out, last=Path(last), write=trainer.is_world_process_zero())

@@ -126,7 +126,7 @@ def _advance(run: _Run, reply: Reply, *, look: Look, seed: int) -> None:
         view=run.view,
         text=reply.text,
         answer=replace(written, bbox_2d=box),
-        tokens=len(reply.token_ids),
+        tokens=reply.tokens,
         seconds=reply.seconds,
         truncated=reply.truncated,
         expected_rating=reply.expected_rating,

@@ -36,6 +36,11 @@ class EndpointReply(Reply):
     offsets: tuple[int, ...] = ()
     entropies: tuple[float, ...] = ()
 
+    @property
+    def tokens(self) -> int:
+        """Tokens that were written, as the server counts them."""
+        return self.completion_tokens
+
     def to_json(self) -> dict[str, Any]:
         """Plain dict, ready for `json.dumps`."""
         return asdict(self)

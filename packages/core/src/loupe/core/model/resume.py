@@ -17,7 +17,7 @@ from loupe.core.errors import DataError, ModelError
 from loupe.core.files import read_json
 from loupe.core.model.checkpoints import ADAPTER_WEIGHTS
 
-_STATE = "trainer_state.json"
+STATE = "trainer_state.json"
 """What the trainer writes last, and so only into a whole checkpoint."""
 _NAME = re.compile(r"checkpoint-(\d+)")
 
@@ -30,10 +30,10 @@ def last_checkpoint(folder: Path) -> str | None:
 
 def steps_done(checkpoint: Path) -> int | None:
     """Optimizer steps before a checkpoint; None where it was not written to its end."""
-    if not (checkpoint / _STATE).is_file():
+    if not (checkpoint / STATE).is_file():
         return None
     try:
-        return int(read_json(checkpoint / _STATE)["global_step"])
+        return int(read_json(checkpoint / STATE)["global_step"])
     except (DataError, KeyError, TypeError, ValueError):
         return None
 

@@ -54,16 +54,17 @@ def quiet_libraries() -> Generator[None]:
                 logger.setLevel(level)
 
 
-def train_quietly(trainer: Trainer, *, checkpoint: str | None) -> None:
+def train_quietly(trainer: Trainer, *, checkpoint: str | None, over: bool = False) -> None:
     """Train without the libraries' own bars and printed rows: the run folder and our progress bar have it all.
 
-    `checkpoint` is where to go on from; a run that had reached its last step there gets its weights and no more steps.
+    `checkpoint` is where to go on from; a run that had reached its last step there, or is `over` for another reason,
+    gets its weights and no more steps.
     """
     for callback in (ProgressCallback, PrinterCallback):
         trainer.remove_callback(callback)
     done = steps_done(Path(checkpoint)) if checkpoint is not None else None
     with quiet_libraries():
-        if checkpoint is not None and done is not None and 0 < trainer.args.max_steps <= done:
+        if checkpoint is not None and done is not None and (over or 0 < trainer.args.max_steps <= done):
             load_weights(trainer.model, Path(checkpoint))
             return
         trainer.train(resume_from_checkpoint=checkpoint)
@@ -77,6 +78,7 @@ class RunLogCallback(TrainerCallback):
         self.probe = probe
         self.probe_every = probe_every
         self.progress = progress
+        self._played = -1
 
     def on_log(
         self,
@@ -101,7 +103,7 @@ class RunLogCallback(TrainerCallback):
             # A run that begins again also plays the episodes of step 0 again.
             self.run.rewind(state.global_step or -1)
         if state.global_step == 0:
-            self.run.append_episodes(0, self.probe(model))
+            self._play(0, model)
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: Any = None, **kwargs: Any
@@ -111,4 +113,17 @@ class RunLogCallback(TrainerCallback):
             self.progress(state.global_step, state.max_steps)
         last = state.global_step >= state.max_steps
         if state.is_world_process_zero and (last or state.global_step % self.probe_every == 0):
-            self.run.append_episodes(state.global_step, self.probe(model))
+            self._play(state.global_step, model)
+
+    def on_evaluate(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: Any = None, **kwargs: Any
+    ) -> None:
+        """Play the fixed images at every evaluation too."""
+        if state.is_world_process_zero:
+            self._play(state.global_step, model)
+
+    def _play(self, step: int, model: Any) -> None:
+        """The episodes of a step, once."""
+        if step != self._played:
+            self._played = step
+            self.run.append_episodes(step, self.probe(model))

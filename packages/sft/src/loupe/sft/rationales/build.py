@@ -41,9 +41,7 @@ def build_rationales(config: RationalesConfig, *, progress: Progress = lambda do
     """
     config.check()
     protocol, prompts = load_protocol(config.protocol), load_prompts(config.prompts)
-    samples = drawn(load_samples(Path(config.data), config.split), limit=config.limit, seed=config.seed)
-    if not samples:
-        raise DataError(f"{config.data}: {config.split}.jsonl is empty; wanted labelled pictures")
+    samples = [sample for split in config.splits for sample in _pictures(config, split)]
     fingerprints = {"protocol": protocol.fingerprint, "prompts": prompts.fingerprint}
     _check_settings(config)
     out = claim(config, fingerprints=fingerprints)
@@ -56,6 +54,15 @@ def build_rationales(config: RationalesConfig, *, progress: Progress = lambda do
         progress(len(settled), len(samples))
     costs: dict[str, Cost] = {name: journal.cost() for name, journal in journals.items()}
     return pack(settled.values(), config, stages=stages, costs=costs, fingerprints=fingerprints)
+
+
+def _pictures(config: RationalesConfig, split: str) -> list[Sample]:
+    samples = drawn(load_samples(Path(config.data), split), limit=config.limit, seed=config.seed)
+    if not samples:
+        raise DataError(f"{config.data}: {split}.jsonl is empty; wanted labelled pictures, or leave it out of splits")
+    if strange := [sample.id for sample in samples if sample.split != split]:
+        raise DataError(f"{config.data}: {strange[0]!r} stands in {split}.jsonl and says that it is of another split")
+    return samples
 
 
 def drawn(samples: list[Sample], *, limit: int, seed: int) -> list[Sample]:
@@ -111,8 +118,9 @@ def _teachers(
     """Who writes, and who goes on without the picture: the same teacher, with a journal for each stage."""
     if config.teacher == "truth":
         folder = Path(config.data)
-        there = (folder / "evidence" / f"{config.split}.jsonl").is_file()
-        truth = TruthPolicy(samples, load_evidence(folder, config.split) if there else [], protocol)
+        there = [split for split in config.splits if (folder / "evidence" / f"{split}.jsonl").is_file()]
+        evidence = [item for split in there for item in load_evidence(folder, split)]
+        truth = TruthPolicy(samples, evidence, protocol)
         return truth, truth
     if protocol.max_rounds < 1:
         raise ConfigError(f"protocol {protocol.name!r} has no rounds")

@@ -7,6 +7,7 @@ from loupe.core.model.endpoint_config import EndpointConfig
 
 TEACHERS = ("endpoint", "truth")
 JUDGES = ("rules", "endpoint")
+SPLITS = ("train", "val", "test")
 
 
 @dataclass
@@ -95,10 +96,11 @@ class RationalesConfig:
     """Data folder with the pictures and their labels."""
     out: str = "data/rationales"
     """Folder to write: a data folder that `loupe sft` reads."""
-    split: str = "train"
-    """Split to write rationales for; other splits are taken over as they are."""
+    splits: list[str] = field(default_factory=lambda: ["train", "val"])
+    """Splits to write rationales for, those to learn from and those to be held out; the others are taken over as they
+    are."""
     limit: int = 0
-    """Pictures to use, drawn by seed; 0 takes all."""
+    """Pictures of a split to use, drawn by seed; 0 takes all."""
     protocol: str = "zoom-iqa"
     """Protocol by name, or the path of a YAML file; SFT must use the same one."""
     teacher: str = "endpoint"
@@ -136,6 +138,8 @@ class RationalesConfig:
         ):
             if value not in known:
                 raise ConfigError(f"got {name}={value}; wanted one of {', '.join(known)}")
+        if not self.splits or set(self.splits) - set(SPLITS) or len(set(self.splits)) < len(self.splits):
+            raise ConfigError(f"got splits={self.splits}; wanted one or more of {', '.join(SPLITS)}, each once")
         if self.attempts < 1 or self.limit < 0 or self.rating_tolerance < 0:
             raise ConfigError(
                 f"got attempts={self.attempts}, limit={self.limit}, rating_tolerance={self.rating_tolerance}; wanted 1 "

@@ -36,8 +36,8 @@ def claim(config: RationalesConfig, *, fingerprints: dict[str, str]) -> Path:
     source = Path(config.data)
     if out.exists() and source.exists() and out.samefile(source):
         raise ConfigError(f"out={out} is the data folder itself; give another one")
-    labels = {"data_sha256": sha256_file(source / f"{config.split}.jsonl")}
-    settings = {"settings": _kept(asdict(config)), **fingerprints, **labels}
+    labels = {split: sha256_file(source / f"{split}.jsonl") for split in config.splits}
+    settings = {"settings": _kept(asdict(config)), **fingerprints, "data_sha256": labels}
     if out.exists() and any(out.iterdir()):
         _same(out, settings, resume=config.resume)
     write_json(out / SETTINGS, settings)

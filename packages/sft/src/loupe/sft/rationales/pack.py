@@ -14,12 +14,11 @@ from loupe.core.model.endpoint_journal import Cost
 from loupe.core.records import Sample
 from loupe.data.store import load_samples
 from loupe.sft.rationales.balance import balanced, cells_of
-from loupe.sft.rationales.config import RationalesConfig
+from loupe.sft.rationales.config import SPLITS, RationalesConfig
 from loupe.sft.rationales.folder import ITEMS, MANIFEST, STAGES, link_image
 from loupe.sft.rationales.settle import Settled, item_row
 from loupe.sft.rationales.stage import Stage
 
-SPLITS = ("train", "val", "test")
 KEPT, DROPPED, LEFT_OUT = "kept", "dropped", "left out"
 
 
@@ -39,8 +38,7 @@ def pack(
         item_row(item, KEPT if item.sample.id in kept else LEFT_OUT if item.rationale else DROPPED) for item in items
     ]
     packed = [item for item in passed if item.sample.id in kept]
-    target = out / "rationales" / f"{config.split}.jsonl"
-    write_jsonl(target, (item.rationale.to_json() for item in packed if item.rationale is not None))
+    written = {split: _rationales(out, split, packed) for split in config.splits}
     write_jsonl(out / ITEMS, rows)
     splits = _labels([item.sample for item in packed], config)
     cost = {name: item.to_json() for name, item in costs.items()}
@@ -55,23 +53,36 @@ def pack(
         "config": settings,
         "fingerprints": fingerprints,
         "sha256": {
-            f"rationales/{config.split}.jsonl": sha256_file(target),
-            "data": sha256_file(Path(config.data) / f"{config.split}.jsonl"),
+            "rationales": written,
+            "data": {split: sha256_file(Path(config.data) / f"{split}.jsonl") for split in config.splits},
         },
     }
     write_json(out / MANIFEST, manifest)
     return manifest
 
 
+def _rationales(out: Path, split: str, packed: Sequence[Settled]) -> str:
+    """Write the rationales of a split; the hash of the file."""
+    target = out / "rationales" / f"{split}.jsonl"
+    mine = [item.rationale for item in packed if item.sample.split == split and item.rationale is not None]
+    write_jsonl(target, (rationale.to_json() for rationale in mine))
+    return sha256_file(target)
+
+
 def _kept(passed: Sequence[Settled], config: RationalesConfig) -> set[str]:
-    return balanced(
-        [item.sample.id for item in passed],
-        [item.rating or 0.0 for item in passed],
-        [_hard(item) for item in passed],
-        bins=config.pack.bins,
-        balance=config.pack.balance,
-        seed=config.seed,
-    )
+    """Ids of what is packed; each split is balanced by itself."""
+    kept: set[str] = set()
+    for split in config.splits:
+        mine = [item for item in passed if item.sample.split == split]
+        kept |= balanced(
+            [item.sample.id for item in mine],
+            [item.rating or 0.0 for item in mine],
+            [_hard(item) for item in mine],
+            bins=config.pack.bins,
+            balance=config.pack.balance,
+            seed=config.seed,
+        )
+    return kept
 
 
 def _hard(item: Settled) -> bool:
@@ -82,7 +93,7 @@ def _labels(packed: Sequence[Sample], config: RationalesConfig) -> dict[str, int
     """Labels and pictures: of the packed items, and of the other splits as they are. Images by split."""
     data, out = Path(config.data), Path(config.out)
     samples = {split: load_samples(data, split) for split in SPLITS if (data / f"{split}.jsonl").is_file()}
-    samples[config.split] = list(packed)
+    samples |= {split: [item for item in packed if item.split == split] for split in config.splits}
     for split, rows in samples.items():
         for sample in rows:
             link_image(data, out, sample.image)
