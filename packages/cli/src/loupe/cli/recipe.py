@@ -48,8 +48,12 @@ class Recipe:
         from loupe.sft.train import run_sft
 
         settings = load_config(SftConfig, *self._sources(name, "resume=true"))
-        with progress_bar("images in its own words") as play, progress_bar("SFT steps") as step:
-            folder = run_sft(settings, progress=step, playing=play)
+        with (
+            progress_bar("lengths of examples") as measure,
+            progress_bar("images in its own words") as play,
+            progress_bar("SFT steps") as step,
+        ):
+            folder = run_sft(settings, progress=step, playing=play, measuring=measure)
         return self._done("SFT", folder)
 
     def grpo(self, name: str) -> Path:

@@ -16,7 +16,9 @@ from loupe.core.model.local_policy import LocalPolicy, decoding_for
 from loupe.core.model.resume import last_checkpoint
 from loupe.core.model.trainer_log import Progress, RunLogCallback, quiet_libraries, train_quietly
 from loupe.core.protocol import Protocol, load_protocol
+from loupe.core.records import Sample
 from loupe.core.runs import RunFolder, open_run
+from loupe.core.watched import keep_watched
 from loupe.core.sampling import GREEDY
 from loupe.data.store import load_samples
 from loupe.grpo.config import GrpoConfig
@@ -30,8 +32,7 @@ from loupe.grpo.work import Work
 from loupe.rewards.joint import JointReward
 from loupe.rewards.terms import TERMS
 from loupe.zoom.inputs import loop_inputs
-from loupe.zoom.loop import LoopInput
-from loupe.zoom.probe import episode_probe
+from loupe.zoom.probe import episode_probe, spread
 
 _DEFAULTS: dict[str, Any] = {
     "num_generations": 8,
@@ -75,7 +76,10 @@ def run_grpo(config: GrpoConfig, *, progress: Progress | None = None) -> Path:
     if arguments.use_vllm:
         _let_vllm_sample(arguments, model, processor, rows)
     run = _run_folder(config, arguments)
-    images, protocol = watched(config)
+    samples, protocol = watched(config)
+    images = loop_inputs(data, samples)
+    if arguments.process_index == 0:
+        keep_watched(run.path, zip(samples, (item.image for item in images), strict=True))
     probe = episode_probe(
         images, protocol, lambda trained: LocalPolicy(trained, processor, max_new_tokens=protocol.max_new_tokens)
     )
@@ -96,14 +100,14 @@ def run_grpo(config: GrpoConfig, *, progress: Progress | None = None) -> Path:
     return out / "model"
 
 
-def watched(config: GrpoConfig) -> tuple[list[LoopInput], Protocol]:
+def watched(config: GrpoConfig) -> tuple[list[Sample], Protocol]:
     """Images whose episodes are kept over time, and the protocol of the first task that is asked of one image; no
     images where every task compares two. Raises MissingFileError, ConfigError."""
     data, protocols = Path(config.data), [load_protocol(task.protocol) for task in config.mix.values()]
     single = next((protocol for protocol in protocols if "choice" not in protocol.asks), None)
     if single is None or not config.probe_images:
         return [], single or protocols[0]
-    return loop_inputs(data, load_samples(data, "val")[: config.probe_images]), single
+    return spread(load_samples(data, "val"), config.probe_images), single
 
 
 def trainer_arguments(config: GrpoConfig, out: Path) -> GRPOConfig:

@@ -36,7 +36,7 @@ from loupe.sft.one_row import takes_one_row
 from loupe.sft.own_words import own_words, spoken_examples, without_ratings
 from loupe.sft.trainer import RationaleTrainer
 from loupe.zoom.inputs import loop_inputs
-from loupe.zoom.probe import episode_probe
+from loupe.zoom.probe import episode_probe, spread
 
 
 def run_sft(
@@ -131,10 +131,7 @@ def _probe(config: SftConfig, run: RunFolder, processor: Any, *, main: bool) -> 
     if not single or not config.probe_images:
         return lambda _model: []
     protocol, data = single[0]
-    held_out = load_samples(data, "val")
-    # Neighbours in the file are versions of one pristine image.
-    count = min(config.probe_images, len(held_out))
-    samples = [held_out[place * len(held_out) // count] for place in range(count)]
+    samples = spread(load_samples(data, "val"), config.probe_images)
     inputs = loop_inputs(data, samples)
     if main:
         keep_watched(run.path, zip(samples, (item.image for item in inputs), strict=True))

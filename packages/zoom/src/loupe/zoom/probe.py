@@ -5,7 +5,14 @@ from typing import Any
 
 from loupe.core.policy import Policy
 from loupe.core.protocol import Protocol
+from loupe.core.records import Sample
 from loupe.zoom.loop import LoopInput, play
+
+
+def spread(samples: Sequence[Sample], count: int) -> list[Sample]:
+    """`count` of the samples, or all, at equal distances: neighbours in a file are versions of one pristine image."""
+    count = min(count, len(samples))
+    return [samples[place * len(samples) // count] for place in range(count)]
 
 
 def episode_probe(
