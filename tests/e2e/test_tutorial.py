@@ -43,7 +43,7 @@ def test_every_command_of_the_tutorial_runs_and_leaves_what_the_page_says(tmp_pa
     assert kept > 50 and held_out > 10
     assert read_json(made / "manifest.json")["counts"]["kept"] == kept + held_out
     summary = read_json(tmp_path / "runs/mine/eval/summary.json")
-    assert summary["looks"]["decided"]["all"]["n"] == 40
+    assert summary["looks"]["decided"]["all"]["n"] == 64
     for page in ("data/mine-rationales/rationales.html", "runs/mine/report/report.html", "runs/mine/photos.html"):
         assert (tmp_path / page).stat().st_size > 10_000, page
 

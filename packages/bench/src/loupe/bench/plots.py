@@ -85,18 +85,20 @@ def scatter(labels: Sequence[float], ratings: Sequence[float], *, hard: Sequence
 def by_look(
     rows: Mapping[str, Mapping[str, Sequence[float | None]]], *, looks: Sequence[str], words: Mapping[str, str]
 ) -> str:
-    """SRCC with its interval: a group a look, a mark a row; `rows[name][look]` is [value, low, high]."""
+    """SRCC with its interval, or alone where that is unknown: a group a look, a mark a row.
+
+    `rows[name][look]` is [value, low, high].
+    """
     figure, (axis,) = new_figure(6.6, 3.0)
     width = 0.6 / max(1, len(rows))
     for index, (name, cells) in enumerate(rows.items()):
         colour, shift = PALETTE[index % len(PALETTE)], (index - (len(rows) - 1) / 2) * width
         known = [(place + shift, cells.get(look)) for place, look in enumerate(looks)]
         for at, cell in known:
-            if not _known(cell):
-                continue
-            value, low, high = cell
-            axis.plot([at, at], [low, high], color=colour, linewidth=1.6, solid_capstyle="butt")
-            axis.plot([at], [value], marker="o", markersize=5, color=colour, linestyle="none")
+            if _known(cell):
+                axis.plot([at, at], cell[1:], color=colour, linewidth=1.6, solid_capstyle="butt")
+            if cell is not None and _is_number(value := cell[0]):
+                axis.plot([at], [value], marker="o", markersize=5, color=colour, linestyle="none")
         axis.plot([], [], marker="o", color=colour, linewidth=1.6, label=plain(name))
     axis.set_xticks(range(len(looks)), [words[look] for look in looks])
     axis.set(xlim=(-0.5, len(looks) - 0.5), ylabel="SRCC")
