@@ -50,9 +50,9 @@ def test_the_taught_sentences_hold_every_claim_and_those_of_a_first_look_hold_no
 
 
 def test_a_claim_agrees_with_the_change_that_it_names():
-    assert agrees(Claim.WORSE, -0.1, slack=0.25)
-    assert not agrees(Claim.WORSE, 0.0, slack=0.25)
-    assert agrees(Claim.BETTER, 0.1, slack=0.25)
-    assert not agrees(Claim.BETTER, -0.1, slack=0.25)
+    assert agrees(Claim.WORSE, -0.3, slack=0.25)
+    assert not agrees(Claim.WORSE, -0.25, slack=0.25)
+    assert agrees(Claim.BETTER, 0.3, slack=0.25)
+    assert not agrees(Claim.BETTER, 0.25, slack=0.25)
     assert agrees(Claim.SAME, 0.25, slack=0.25)
     assert not agrees(Claim.SAME, -0.3, slack=0.25)

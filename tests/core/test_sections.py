@@ -20,7 +20,7 @@ def test_text_stands_under_the_label_before_it() -> None:
 
 
 def test_numbers_remarks_and_case_do_not_hide_a_label() -> None:
-    think = "1) SUMMARY: a. 2) Directions (positive, grounded): b. 3. issues : c"
+    think = "1) SUMMARY: a. 2) Directions (positive, grounded): b.\n3. issues : c"
     assert sections_in(think, LABELS) == {"Summary": "a.", "Directions": "b.", "Issues": "c"}
     assert not has_all(think, LABELS)
 
@@ -43,3 +43,17 @@ def test_the_first_of_two_sections_of_one_name_counts_and_an_empty_or_misplaced_
 @given(st.text(max_size=300))
 def test_no_text_breaks_it_and_every_section_is_a_part_of_the_text(text: str) -> None:
     assert all(part in text for part in sections_in(text, LABELS).values())
+
+
+def test_a_number_that_ends_a_sentence_stays_in_it() -> None:
+    think = "Summary: I rate this 3.5. Directions: lift the exposure by 2. Issues: noise."
+    assert sections_in(think, LABELS) == {
+        "Summary": "I rate this 3.5.",
+        "Directions": "lift the exposure by 2.",
+        "Issues": "noise.",
+    }
+
+
+def test_letters_that_only_look_like_a_label_break_nothing() -> None:
+    assert sections_in("I\u017f\u017fues: grain", LABELS) == {}
+    assert sections_in("Issues" + "\t" * 50_000, LABELS) == {}

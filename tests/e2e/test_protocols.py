@@ -131,8 +131,12 @@ def test_a_comparison_takes_two_pictures_and_a_reference_where_it_shows_one(tmp_
     made = judged("compare", tmp_path, count=2)
     assert (made.choice, made.rating, made.problem) == ("Image A", None, None)
     pictures(1)[0].save(tmp_path / "r.png")
+    with pytest.raises(ConfigError, match="give it with --reference"):
+        judged("compare-reference", tmp_path, count=2)
+    with pytest.raises(ConfigError, match="shows no reference"):
+        judged("compare", tmp_path, count=2, reference=str(tmp_path / "r.png"))
     assert judged("compare-reference", tmp_path, count=2, reference=str(tmp_path / "r.png")).choice == "Similar"
-    with pytest.raises(ConfigError, match="got 3 pictures to compare; wanted two"):
+    with pytest.raises(ConfigError, match="got 3; wanted two, image A"):
         judged("compare", tmp_path, count=3)
 
 
@@ -140,6 +144,24 @@ def test_what_is_no_rating_is_an_answer_all_the_same(tmp_path: Path) -> None:
     assert judged("describe", tmp_path).description == "Soft everywhere, clean otherwise."
     made = judged("degradation", tmp_path)
     assert (made.distortion_class, made.severity, made.rating, made.problem) == ("blur", "slight", None, None)
+
+
+def test_an_answer_without_what_was_asked_for_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    pictures(1)[0].save(path)
+    script = ScriptedPolicy(lambda _: LINES.format('{"rating": 3}'))
+    (made,) = assess([path], AssessConfig(protocol="degradation", samples=1), agents=Agents(script, script))
+    assert (made.problem, made.distortion_class) == (
+        "no usable answer (no distortion_class and severity given)", None,
+    )  # fmt: skip
+
+
+def test_a_rating_off_the_scale_is_cut_to_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    pictures(1)[0].save(path)
+    script = ScriptedPolicy(lambda _: '<answer>{"bbox_2d": [0, 0, 0, 0], "rating": 85, "tool": "final"}</answer>')
+    (made,) = assess([path], AssessConfig(protocol="zoom-iqa", samples=1), agents=Agents(script, script))
+    assert made.rating == 5.0
 
 
 def test_a_picture_whose_second_look_fails_keeps_its_first_rating_and_says_so(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def commands() -> list[str]:
 def test_every_command_of_the_tutorial_runs_and_leaves_what_the_page_says(tmp_path: Path) -> None:
     copy_sample_photos(tmp_path / "photos")
     lines = commands()
-    assert len(lines) == 7 and all(line.startswith("loupe ") for line in lines)
+    assert len(lines) == 8 and all(line.startswith("loupe ") for line in lines)
     for line in lines:
         words = [sys.executable, "-m", "loupe.cli.main", *shlex.split(line)[1:]]
         done = subprocess.run(

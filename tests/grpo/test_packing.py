@@ -16,7 +16,8 @@ from loupe.core.model.encode import ChatEncoder
 from loupe.core.model.loading import LoraSettings, ModelConfig, load_model, save_model
 from loupe.core.model.processors import ImageOnlyQwen3VLProcessor, build_pocket_processor
 from loupe.core.protocol import Protocol, load_protocol
-from loupe.grpo.packing import Packed, joined, pack, pieces, score
+from loupe.grpo.log_probs import in_halves, log_probs_of
+from loupe.grpo.packing import Looks, Packed, joined, pack, pieces, score
 from loupe.grpo.rollout import Rollout, Segment, as_rollouts, by_prompt
 from loupe.zoom.loop import LoopInput, play
 from loupe.zoom.scripted import ScriptedPolicy
@@ -187,6 +188,23 @@ def test_looks_in_conversations_of_their_own_give_what_each_gives_alone(
     shared, plain = (packed_result(model, encoder, items, shared=way) for way in (True, False))
     assert_same(shared, plain, tolerance=1e-5)
     assert_same(shared, row_by_row(model, encoder, items), tolerance=1e-5)
+
+
+def test_first_and_later_looks_apart_give_the_same_numbers_and_hold_less_padding(loaded: Callable[..., Any]) -> None:
+    model, encoder = loaded("pocket")
+    items = rollouts(encoder, asked=APART)
+    pad_id = encoder.tokenizer.pad_token_id
+    whole = packed_result(model, encoder, items, shared=True)
+    log_probs, entropies = log_probs_of(
+        model, items, inner=model, pad_id=pad_id, shared=True, at_once=False, entropy=True
+    )
+    assert entropies is not None and in_halves(items) == (Looks.FIRST, Looks.LATER)
+    assert_same(with_gradients(model, log_probs, entropies), whole, tolerance=1e-5)
+    cells = [
+        pack(model, items, pad_id=pad_id, shared=True, looks=looks).inputs["input_ids"].numel()
+        for looks in (Looks.FIRST, Looks.LATER, Looks.ALL)
+    ]
+    assert cells[0] + cells[1] < 0.8 * cells[2]
 
 
 @pytest.mark.filterwarnings("ignore:.*is deprecated and will be removed in v6:FutureWarning")

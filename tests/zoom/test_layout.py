@@ -200,3 +200,45 @@ def test_an_episode_is_bounded_in_tokens() -> None:
     assert [call[0].max_new_tokens for call in seen.seen] == [40, 10]
     (cut,) = play(ScriptedPolicy({"a": [asks]}), [item], replace(protocol, max_total_tokens=30))
     assert cut.episode.stop_reason.value == "token_limit" and len(cut.episode.turns) == 1
+
+
+def test_controls_are_exactly_as_large_as_what_was_asked_for_also_in_a_corner() -> None:
+    from random import Random
+
+    from loupe.core.answer import Answer
+    from loupe.zoom.look import Look
+    from loupe.zoom.wish import answer_to
+
+    policy, asks = load_protocol("zoom-iqa").crop, Answer(bbox_2d=(0.0, 0.0, 0.1, 0.1), wants_crop=True)
+    for look in (Look.RANDOM, Look.CENTRE):
+        for seed in range(20):
+            shown = answer_to(asks, (1024, 768), policy, look=look, truth=None, rng=Random(seed))
+            assert shown is not None
+            x1, y1, x2, y2 = shown.region
+            assert (x2 - x1, y2 - y1) == (307, 229) and x1 >= 0 and y1 >= 0 and x2 <= 1024 and y2 <= 768
+
+
+@pytest.mark.parametrize(
+    ("fields", "match"),
+    [
+        ({"question": "see {crop}"}, "a first look has none"),
+        ({"final_question": "{image} again"}, "not {crop}"),
+        ({"asks": ["rating", "foo"]}, "foo"),
+        ({"asks": []}, "nothing"),
+        ({"max_new_tokens": 0}, "max_new_tokens"),
+        ({"layout": "spiral"}, "spiral"),
+        ({"recalled_question": "{question}"}, "ways to put it"),
+    ],
+)
+def test_a_protocol_that_could_not_be_played_is_refused(fields: dict[str, Any], match: str) -> None:
+    with pytest.raises(ConfigError, match=match):
+        Protocol(**fields)
+
+
+def test_a_base_beside_its_file_is_found_from_anywhere(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("base: zoom-brief\nname: mine\n")
+    (tmp_path / "derived.yaml").write_text("base: mine.yaml\nmax_new_tokens: 9\n")
+    derived = load_protocol(str(tmp_path / "derived.yaml"))
+    assert (derived.name, derived.max_new_tokens, derived.question) == ("mine", 9, load_protocol("zoom-brief").question)
+    # A file of prompts with a base of its own is a protocol of its own.
+    assert load_protocol("zoom-iqa", prompts=str(tmp_path / "derived.yaml")) == derived

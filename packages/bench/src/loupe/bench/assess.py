@@ -24,6 +24,7 @@ from loupe.bench.verdicts import expected_rating, last_word, trouble
 from loupe.core.errors import ConfigError, ImageError, MissingFileError
 from loupe.core.images import FORMATS, open_image
 from loupe.core.model.checkpoints import model_folder
+from loupe.core.numbers import DASH
 from loupe.core.policy import Policy
 from loupe.core.printable import printable
 from loupe.core.protocol import Protocol, load_protocol
@@ -32,6 +33,8 @@ from loupe.zoom.look import Look
 from loupe.zoom.loop import LoopInput, play
 
 POCKET_CAVEAT = "The pocket agent learnt synthetic degradations; it is no judge of real photographs."
+
+OTHER_PROTOCOL = "It was taught to answer zoom-brief; under another protocol its answers mean little."
 
 
 @dataclass
@@ -89,6 +92,12 @@ class Judgement:
     samples: tuple[Episode, ...] = ()
 
     @property
+    def found(self) -> str:
+        """The distortion in a word: its class, "none" where the agent was asked and found none, a dash where it was
+        not asked."""
+        return self.distortion_class or ("none" if "distortion_class" in self.asks else DASH)
+
+    @property
     def main(self) -> Episode | None:
         """The first usable sample, the one that the words come from; else the first one, None where there is none."""
         usable = (item for item in self.samples if trouble(item, asks=self.asks) is None)
@@ -125,11 +134,16 @@ def assess(paths: Sequence[Path], config: AssessConfig, *, agents: Agents | None
     if config.seed < 0:
         raise ConfigError(f"got seed {config.seed}; wanted 0 or more")
     protocol = load_protocol(config.protocol, prompts=config.prompts)
+    if "choice" in protocol.asks:
+        tasks = [_comparison(paths, config, protocol)]
+    elif config.reference:
+        raise ConfigError(
+            f"protocol {protocol.name!r} compares nothing; leave --reference out, or take compare-reference"
+        )
+    else:
+        tasks = [(str(path), (path,)) for path in paths]
     if agents is None:
         model_folder(config.model)
-    tasks = [(str(path), (path,)) for path in paths]
-    if "choice" in protocol.asks:
-        tasks = [_comparison(paths, config)]
     step = max(1, config.batch_size // config.samples)
     for start in range(0, len(tasks), step):
         opened = [_open(name, files) for name, files in tasks[start : start + step]]
@@ -140,10 +154,15 @@ def assess(paths: Sequence[Path], config: AssessConfig, *, agents: Agents | None
         yield from (item if isinstance(item, Judgement) else next(made) for item in opened)
 
 
-def _comparison(paths: Sequence[Path], config: AssessConfig) -> tuple[str, tuple[Path, ...]]:
-    """The one task of a protocol that asks for a choice: image A, image B and, where one is named, the reference."""
+def _comparison(paths: Sequence[Path], config: AssessConfig, protocol: Protocol) -> tuple[str, tuple[Path, ...]]:
+    """The one task of a protocol that asks for a choice: image A, image B and, where it shows one, the reference."""
     if len(paths) != 2:
-        raise ConfigError(f"got {len(paths)} pictures to compare; wanted two: image A, then image B")
+        raise ConfigError(f"pictures to compare: got {len(paths)}; wanted two, image A, then image B")
+    if ("{image3}" in protocol.question) is not bool(config.reference):
+        wanted = "shows no reference; leave it out, or take compare-reference"
+        if not config.reference:
+            wanted = "shows a reference; give it with --reference, or take compare"
+        raise ConfigError(f"protocol {protocol.name!r} {wanted}")
     reference = (Path(config.reference),) if config.reference else ()
     return f"{paths[0]} | {paths[1]}", (*paths, *reference)
 

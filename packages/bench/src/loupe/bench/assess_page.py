@@ -17,7 +17,8 @@ MOST_TRAILS = 200
 
 def write_assess_page(judgements: Sequence[Judgement], path: Path, *, model: str) -> None:
     """Write one self-contained page. A picture that has gone since it was judged has a row and no trail."""
-    played = [item for item in judgements if item.samples]
+    # A comparison has two pictures and one answer: the table says all of it.
+    played = [item for item in judgements if item.samples and "choice" not in item.asks]
     trails = [made for item in played[:MOST_TRAILS] if (made := _trail(item)) is not None]
     page = render_page(
         "assess.html.jinja",

@@ -94,6 +94,11 @@ def evaluate(config: EvaluateConfig, *, policy: Policy | None = None, progress: 
     ImageError for an image of the split that cannot be read, ModelError.
     """
     looks, protocol, data, out = _looks(config), load_protocol(config.protocol), Path(config.data), Path(config.out)
+    if "rating" not in protocol.asks:
+        raise ConfigError(
+            f"protocol {protocol.name!r} asks for {', '.join(protocol.asks)}; an evaluation scores ratings: take one "
+            "that asks for them, such as score, score-json or zoom, or judge single pictures with `loupe assess`"
+        )
     samples = load_samples(data, config.split)[: config.limit]
     if not samples:
         raise DataError(f"{data}/{config.split}.jsonl holds no samples; name another split, or make the folder again")

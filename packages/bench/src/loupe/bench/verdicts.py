@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 from loupe.core.records import Episode, Sample, StopReason, Turn
 
+FIRST, LAST = 1.0, 5.0
+"""Ends of the scale of ratings."""
 MID_SCALE = 3.0
 """The rating of an unusable episode: the middle of 1..5, which knows nothing about the image."""
 CLEAN = "clean"
@@ -24,15 +26,19 @@ def verdict_of(episode: Episode) -> Turn | None:
 
 def last_word(episode: Episode, *, asks: Sequence[str]) -> Turn | None:
     """The turn whose answer counts for a task that asks for these keys: the verdict where a rating is one of them, else
-    the last usable one; None for an unusable episode."""
+    the last usable one that says all that was asked; None for an unusable episode."""
     if "rating" in asks:
         return verdict_of(episode)
-    return next((turn for turn in reversed(episode.turns) if turn.answer.usable), None)
+    said = (turn for turn in reversed(episode.turns) if turn.answer.usable and set(asks) <= set(turn.answer.said))
+    return next(said, None)
 
 
 def written_rating(turn: Turn | None) -> float:
-    """The number that was written, 1..5; the middle of the scale where there is no verdict."""
-    return MID_SCALE if turn is None or turn.answer.rating is None else turn.answer.rating
+    """The number that was written, cut to 1..5 as the evaluators of the reference dialects do, which let an agent write
+    any; the middle of the scale where there is no verdict."""
+    if turn is None or turn.answer.rating is None:
+        return MID_SCALE
+    return min(LAST, max(FIRST, turn.answer.rating))
 
 
 def expected_rating(turn: Turn | None) -> float:
@@ -62,4 +68,5 @@ def trouble(episode: Episode, *, asks: Sequence[str] = ("rating",)) -> str | Non
     if last_word(episode, asks=asks) is not None:
         return None
     problem = episode.turns[-1].answer.problem if episode.turns else None
-    return problem or ("the answer ran into the token limit" if episode.stop_reason in _FAILED else "no rating given")
+    missing = "no rating given" if "rating" in asks else f"no {' and '.join(asks)} given"
+    return problem or ("the answer ran into the token limit" if episode.stop_reason in _FAILED else missing)

@@ -58,7 +58,7 @@ def assess(
 
     loupe assess holiday/ --prompts-for-restoration --output prompts.jsonl
     """
-    from loupe.bench.assess import POCKET_CAVEAT, AssessConfig, Judgement, find_images
+    from loupe.bench.assess import OTHER_PROTOCOL, POCKET_CAVEAT, AssessConfig, Judgement, find_images
     from loupe.bench.assess import assess as judge
     from loupe.cli.screen import complain, judgement_table, out, progress_bar, remark
     from loupe.core.files import append_jsonl, check_target
@@ -76,7 +76,9 @@ def assess(
     paths, judgements = find_images(images), list[Judgement]()
     for target in (output, report):
         if target is not None:
-            check_target(target, keep=paths)
+            check_target(
+                target, keep=[*paths, *(file for file in (reference, prompts, Path(protocol)) if file is not None)]
+            )
     with progress_bar("pictures") as step:
         for judgement in judge(paths, config):
             judgements.append(judgement)
@@ -95,7 +97,7 @@ def assess(
     if not (as_json or prompts_for_restoration) and any(judgement.problem is None for judgement in judgements):
         out().print(judgement_table(judgements))
     if model in SHIPPED:
-        remark(POCKET_CAVEAT)
+        remark(POCKET_CAVEAT if protocol == AssessConfig.protocol else f"{POCKET_CAVEAT} {OTHER_PROTOCOL}")
     if any(judgement.problem is not None for judgement in judgements):
         raise typer.Exit(1)
 

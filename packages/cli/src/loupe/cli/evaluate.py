@@ -77,4 +77,6 @@ def _tell(settings: "EvaluateConfig", summary: dict[str, Any], *, files: str) ->
     for subset in ("all", "hard"):
         if any(look[subset] for look in summary["looks"].values()):
             out().print(recipe_table({Path(settings.model).name: summary}, subset=subset))
+    if settings.n_boot and all(look["all"]["expected"]["all"]["srcc"][1] is None for look in summary["looks"].values()):
+        remark("no interval is known: too few pristine images or photographs stand behind these images")
     remark(f"written to {settings.out}: {files}")

@@ -89,6 +89,7 @@ def guard(function: Callable[..., Any]) -> Callable[..., Any]:
             print(f"loupe: error: {where}: {error.strerror}; give another path or make room", file=sys.stderr)
             raise typer.Exit(WRONG_CALL) from error
         except KeyboardInterrupt as error:
+            print("loupe: interrupted; what has --resume goes on with it where it stopped", file=sys.stderr)
             raise typer.Exit(INTERRUPTED) from error
 
     return guarded

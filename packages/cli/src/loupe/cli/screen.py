@@ -87,8 +87,8 @@ def _rated(item: "Judgement") -> list[Text]:
     spread = "" if item.spread is None else f" ± {numbers.rating(item.spread)}"
     return [
         Text(numbers.rating(item.rating) + spread + (" (first look)" if item.kept_earlier else ""), style="bold"),
-        Text(item.distortion_class or "none"),
-        Text(item.severity or numbers.DASH),
+        Text(printable(item.found)),
+        Text(printable(item.severity or numbers.DASH)),
         Text("; ".join(_region(box) for box in item.looked_at) or "the overview"),
     ]
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from loupe.core.answer import DIALECTS
 from loupe.core.config import load_layers, word_in
 from loupe.core.crop_policy import CropPolicy
+from loupe.core.dialects.loupe import KEYS
 from loupe.core.errors import ConfigError, MissingFileError
 from loupe.core.sampling import Sampling
 
@@ -46,8 +47,9 @@ class Protocol:
     """The same for the last look that the protocol allows, after which only a verdict counts."""
     no_zoom_question: str = ""
     """Text of the first user turn when zooming is forbidden; empty where that is asked like anything else."""
-    recalled_question: str = QUESTION
-    """With `layout: segments`, the user's words before the earlier reply that a later look recalls."""
+    recalled_question: str = ""
+    """With `layout: segments`, the user's words before the earlier reply that a later look recalls; empty for the way
+    to put the question, or where `questions` has none for `question` without its images."""
     layout: str = "append"
     """How looks follow each other: append is one growing conversation; segments begins a new one for each look, which
     recalls the reply before it and shows whatever its question names."""
@@ -85,11 +87,30 @@ class Protocol:
             raise ConfigError(f"got the layout {self.layout!r}; wanted one of {', '.join(LAYOUTS)}")
         if self.questions and not any(QUESTION in text for text in (self.question, self.no_zoom_question)):
             raise ConfigError(f"protocol {self.name!r}: questions are given, and question has no {QUESTION} for them")
-        if QUESTION in self.question and not self.questions:
-            raise ConfigError(f"protocol {self.name!r}: question holds {QUESTION}; give ways to put it in questions")
-        for name in ("max_total_tokens", "max_pixels"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"protocol {self.name!r}: got {name} {getattr(self, name)}; wanted 0 or more")
+        for name in ("question", "no_zoom_question", "recalled_question"):
+            if QUESTION in getattr(self, name) and not self.questions:
+                raise ConfigError(f"protocol {self.name!r}: {name} holds {QUESTION}; give ways to put it in questions")
+        for name, least in (("max_total_tokens", 0), ("max_pixels", 0), ("max_new_tokens", 1)):
+            if getattr(self, name) < least:
+                raise ConfigError(f"protocol {self.name!r}: got {name} {getattr(self, name)}; wanted {least} or more")
+        if strange := sorted(set(self.asks) - {*KEYS, "description"}) or ([] if self.asks else ["nothing"]):
+            raise ConfigError(
+                f"protocol {self.name!r}: asks holds {', '.join(strange)}; wanted some of {', '.join(KEYS)}, "
+                "description"
+            )
+        self._check_places()
+
+    def _check_places(self) -> None:
+        """Raises ConfigError for texts whose places cannot be filled."""
+        for name in ("question", "no_zoom_question"):
+            if "{crop}" in getattr(self, name):
+                raise ConfigError(f"protocol {self.name!r}: {name} shows {{crop}}, and a first look has none")
+        for name in ("crop_question", "final_question"):
+            text = getattr(self, name)
+            if "{image}" in text and "{crop}" not in text:
+                raise ConfigError(
+                    f"protocol {self.name!r}: {name} shows {{image}} and not {{crop}}; name both, or none"
+                )
 
     @property
     def fingerprint(self) -> str:
@@ -117,12 +138,14 @@ def load_protocol(name_or_path: str, *, prompts: str = "") -> Protocol:
     """Protocol by built-in name or by the path of a YAML file, which may name another one as its `base`.
 
     `prompts` is the path of a YAML file whose fields, words as a rule, take the place of the protocol's; "" for none.
-    Raises MissingFileError, ConfigError.
+    A file of prompts that names a base of its own stands for itself. Raises MissingFileError, ConfigError.
     """
-    layers = _layers(name_or_path)
-    if prompts:
-        layers += [item for item in _layers(prompts) if item not in layers]
-    return load_layers(Protocol, layers)
+    if not prompts:
+        return load_layers(Protocol, _layers(name_or_path))
+    if not Path(prompts).is_file():
+        raise MissingFileError(f"no file of prompts {prompts}; give the path of a YAML file")
+    own = _layers(prompts)
+    return load_layers(Protocol, own if len(own) > 1 else [*_layers(name_or_path), *own])
 
 
 def _layers(name_or_path: str) -> list[Path]:
@@ -130,7 +153,7 @@ def _layers(name_or_path: str) -> list[Path]:
     layers: list[Path] = []
     base = name_or_path
     while base or not layers:
-        path = _file(base)
+        path = _file(base, beside=layers[0].parent if layers else None)
         if path in layers:
             raise ConfigError(f"{name_or_path}: the protocol {base!r} is based on itself; name another base")
         layers.insert(0, path)
@@ -138,10 +161,11 @@ def _layers(name_or_path: str) -> list[Path]:
     return layers
 
 
-def _file(name_or_path: str) -> Path:
+def _file(name_or_path: str, *, beside: Path | None) -> Path:
+    """File of a protocol; the path of a base is looked up in the folder `beside` the file that names it."""
     folder = files("loupe.core") / "protocols"
     known = sorted(item.name.removesuffix(".yaml") for item in folder.iterdir() if item.name.endswith(".yaml"))
-    path = Path(str(folder)) / f"{name_or_path}.yaml" if name_or_path in known else Path(name_or_path)
+    path = Path(str(folder)) / f"{name_or_path}.yaml" if name_or_path in known else (beside or Path()) / name_or_path
     if not path.is_file():
         raise MissingFileError(
             f"no protocol {name_or_path!r}: neither a file nor one of {', '.join(known)}; give one of them or a file"

@@ -6,6 +6,11 @@ Labels are the protocol's. Text of a model is untrusted: what is not there is no
 import re
 from collections.abc import Sequence
 
+_NUMBER = r"^[ \t]{0,8}\d{1,2}[.)][ \t]{0,3}|(?<![\w.])\d{1,2}\)[ \t]{0,3}"
+"""A number with a full stop counts at the start of a line alone: within one it may end the sentence before."""
+# Without re.ASCII a long s would match a label, and be none when it is looked up.
+_FLAGS = re.IGNORECASE | re.ASCII | re.MULTILINE
+
 
 def sections_in(think: str, labels: Sequence[str]) -> dict[str, str]:
     """Text under each of the `labels` that is there, in the order of the text; blanks around it are taken off.
@@ -16,13 +21,13 @@ def sections_in(think: str, labels: Sequence[str]) -> dict[str, str]:
     if not labels:
         return {}
     names = "|".join(re.escape(label) for label in sorted(labels, key=len, reverse=True))
-    heading = re.compile(rf"(?:\d{{1,2}}[.)]\s*)?(?<!\w)({names})[ \t]*(?:\([^()\n]{{0,60}}\))?[ \t]*:", re.IGNORECASE)
-    by_name = {label.lower(): label for label in labels}
+    heading = re.compile(rf"(?:{_NUMBER})?(?<!\w)({names})(?:[ \t]{{0,3}}\([^()\n]{{0,60}}\))?[ \t]{{0,3}}:", _FLAGS)
+    by_name = {label.casefold(): label for label in labels}
     found = list(heading.finditer(think))
     ends = [*(match.start() for match in found[1:]), len(think)]
     made: dict[str, str] = {}
     for match, end in zip(found, ends, strict=False):
-        made.setdefault(by_name[match.group(1).lower()], think[match.end() : end].strip())
+        made.setdefault(by_name[match.group(1).casefold()], think[match.end() : end].strip())
     return made
 
 

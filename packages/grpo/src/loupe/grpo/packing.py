@@ -11,6 +11,7 @@ attention that takes no mask of four dimensions. Ours.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 import torch
@@ -21,6 +22,19 @@ from loupe.core.model.grouped_attention import Segments
 from loupe.core.model.last_layer import silent_before
 from loupe.core.model.packed import GROUPED, PAD, SHARED, attention_of, base_of, no_mask, positions_from_zero, visible
 from loupe.grpo.rollout import Prompt, Rollout, by_prompt
+
+
+class Looks(StrEnum):
+    """Which segments of rollouts are computed together."""
+
+    ALL = "all"
+    FIRST = "first"
+    LATER = "later"
+
+    def takes(self, *, later: bool) -> bool:
+        """Whether a segment is among them."""
+        return self is Looks.ALL or later is (self is Looks.LATER)
+
 
 _PIECE = 4096
 """Tokens of a piece: enough to keep a processor busy, and few enough to stay near it."""
@@ -43,12 +57,14 @@ class Packed:
     """What the fused head asks for the hidden state."""
 
 
-def pack(model: Any, rollouts: Sequence[Rollout], *, pad_id: int, shared: bool) -> Packed:
+def pack(model: Any, rollouts: Sequence[Rollout], *, pad_id: int, shared: bool, looks: Looks = Looks.ALL) -> Packed:
     """Inputs for rollouts in the order given; C of `Packed` is the length of the longest one.
 
-    Rollouts of one prompt that stand together become one sequence where `shared`.
+    Rollouts of one prompt that stand together become one sequence where `shared`. `looks` leaves out the first or the
+    later segments; places in (rollouts, C) are the same.
     """
-    groups = _parts(rollouts) if shared else [[part] for group in _parts(rollouts) for part in group]
+    groups = [group for group in _parts(rollouts) if looks.takes(later=group[0].before > 0)]
+    groups = groups if shared else [[part] for group in groups for part in group]
     positions = _positions(model, [part for group in groups for part in group])
     lengths = [[len(item.completion.input_ids) for item in group] for group in groups]
     prompts = [len(group[0].prompt.encoded.input_ids) - 1 for group in groups]

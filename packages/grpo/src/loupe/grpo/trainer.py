@@ -30,10 +30,11 @@ from loupe.core.policy import Policy
 from loupe.core.records import Episode
 from loupe.grpo.advantage import group_advantages, live_groups
 from loupe.grpo.disk import room_for
+from loupe.grpo.log_probs import log_probs_of
 from loupe.grpo.loss import LossInputs, policy_loss
 from loupe.grpo.micro_batch import MicroBatch, drawn_log_probs, in_groups, own_tokens
 from loupe.grpo.objective import is_on_policy, loss_config, needs_reference, normaliser
-from loupe.grpo.packing import joined, pack, pieces, score
+from loupe.grpo.packing import joined
 from loupe.grpo.rollout import Rollout, as_rollouts
 from loupe.grpo.sampler import ProgressiveSampler
 from loupe.grpo.scoring import figures, reward_rows
@@ -231,16 +232,16 @@ class ZoomGRPOTrainer(Resuming, GRPOTrainer):
         self, model: Any, rollouts: Sequence[Rollout], *, entropy: bool = False
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Log-probabilities (B, C) of rollouts, and entropies where asked for; C is that of the longest one."""
-        inner, pad_id = self.accelerator.unwrap_model(model), self.encoder.tokenizer.pad_token_id
-        # Each forward of several processes is one of all of them, and they may differ in how many pieces they have.
-        parts = pieces(rollouts) if self.accelerator.num_processes == 1 else [rollouts]
         with self.accelerator.autocast():
-            scored = [
-                score(model, pack(inner, part, pad_id=pad_id, shared=self._shares_prompts), entropy=entropy)
-                for part in parts
-            ]
-        entropies = [made for _, made in scored if made is not None]
-        return joined([made for made, _ in scored]), joined(entropies) if entropies else None
+            return log_probs_of(
+                model,
+                rollouts,
+                inner=self.accelerator.unwrap_model(model),
+                pad_id=self.encoder.tokenizer.pad_token_id,
+                shared=self._shares_prompts,
+                at_once=self.accelerator.num_processes > 1,
+                entropy=entropy,
+            )
 
     @torch.no_grad()
     def _judged(self, model: Any, rollouts: Sequence[Rollout]) -> torch.Tensor:

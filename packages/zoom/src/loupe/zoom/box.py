@@ -49,10 +49,10 @@ def meant(bbox: object, width: int, height: int, *, policy: CropPolicy) -> Box |
     """The region in [0, 1] of the image that is meant, before any bound of a crop; None where nothing is, or it has no
     area."""
     corners = corners_in_pixels(bbox, width, height, policy=policy)
-    if corners is None or corners[0] >= corners[2] or corners[1] >= corners[3]:
+    if corners is None:
         return None
-    x1, y1, x2, y2 = corners
-    return (round(x1 / width, 4), round(y1 / height, 4), round(x2 / width, 4), round(y2 / height, 4))
+    x1, y1, x2, y2 = (round(value / side, 4) for value, side in zip(corners, (width, height) * 2, strict=True))
+    return (x1, y1, x2, y2) if x1 < x2 and y1 < y2 else None
 
 
 def full_scale(width: int, height: int, *, policy: CropPolicy) -> tuple[float, float]:

@@ -48,14 +48,14 @@ def crop(image: Image.Image, bbox: object, *, policy: CropPolicy = DEFAULT_POLIC
     """
     region = crop_region(bbox, image.width, image.height, policy=policy)
     readable = corners_in_pixels(bbox, image.width, image.height, policy=policy) is not None
-    shown = image.crop(region) if not readable else show(image, region, policy=policy)
+    shown = image.crop(region)
+    if readable:
+        shown = resized(shown, shown_size(region, image.width, image.height, policy=policy))
     return shown, as_box(region, image.width, image.height)
 
 
-def show(image: Image.Image, region: PixelBox, *, policy: CropPolicy = DEFAULT_POLICY) -> Image.Image:
-    """The pixels of a region, resized as the policy says."""
-    cropped = image.crop(region)
-    size = shown_size(region, image.width, image.height, policy=policy)
+def resized(cropped: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """A crop in the size in which it is shown."""
     return cropped if cropped.size == size else cropped.resize(size, Image.Resampling.LANCZOS)
 
 

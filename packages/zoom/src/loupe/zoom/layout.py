@@ -12,7 +12,7 @@ from PIL import Image
 
 from loupe.core.errors import DataError
 from loupe.core.policy import PICTURE, Conversation, Reply, UserTurn
-from loupe.core.protocol import Protocol
+from loupe.core.protocol import QUESTION, Protocol
 
 _MARK = re.compile(r"\{(image[23]?|crop)\}")
 _NAMES: tuple[str, ...] = ("image", "image2", "image3")
@@ -52,7 +52,8 @@ def next_look(
     if protocol.layout == "append":
         conversation.user_turns.append(asked)
         return conversation
-    before = UserTurn((), protocol.phrased(protocol.recalled_question, sample_id))
+    words = protocol.recalled_question or (QUESTION if protocol.questions else _MARK.sub("", protocol.question).strip())
+    before = UserTurn((), protocol.phrased(words, sample_id))
     said: Reply = conversation.replies[-1]
     return Conversation(
         conversation.key,
@@ -73,5 +74,8 @@ def user_turn(text: str, images: Mapping[str, Image.Image], *, default: Sequence
     if not names:
         return UserTurn(tuple(default), text)
     if missing := [name for name in names if name not in images]:
-        raise DataError(f"the protocol shows {{{missing[0]}}}, and there is none here; it has {', '.join(images)}")
+        raise DataError(
+            f"the protocol shows {{{missing[0]}}}, and there is none here; there is {', '.join(images)}: give the "
+            "image, for example with --reference, or take another protocol"
+        )
     return UserTurn(tuple(images[name] for name in names), _MARK.sub(PICTURE, text))

@@ -144,7 +144,7 @@ def _advance(run: _Run, reply: Reply, *, look: Look, seed: int) -> None:
         run.stop = StopReason.TOKEN_LIMIT
     else:
         rng = Random(f"{seed}/{run.source.key}/{len(run.turns)}")
-        _answer(run, answer_to(written, run.source.image, protocol.crop, look=look, truth=run.source.truth, rng=rng))
+        _answer(run, answer_to(written, size, protocol.crop, look=look, truth=run.source.truth, rng=rng))
 
 
 def _answer(run: _Run, shown: Shown | None) -> None:
@@ -177,7 +177,7 @@ def _show(run: _Run, shown: Shown) -> None:
     grown = next_look(
         run.conversations[-1],
         run.protocol,
-        shown.image,
+        shown.picture(image),
         image=image,
         sample_id=run.source.sample_id,
         turn=len(run.turns),

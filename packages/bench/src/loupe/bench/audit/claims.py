@@ -26,7 +26,11 @@ WORDS: dict[Claim, str] = {
 }
 """Words of each claim, as regular expressions."""
 _PATTERNS = {claim: re.compile(rf"\b(?:{words})\b", re.IGNORECASE) for claim, words in WORDS.items()}
-_NEGATED = re.compile(r"(?:\b(?:no|not|never|neither|nor|cannot|without)|n't)(?:\W+\w+){0,2}\W*$", re.IGNORECASE)
+_NEGATED = re.compile(
+    r"(?:\b(?:no|not|nothing|never|neither|nor|hardly|cannot|without)|n't)(?:\W+\w+){0,2}\W*$", re.IGNORECASE
+)
+_NEAR = 60
+"""Letters before a word in which a negation is looked for."""
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 
 
@@ -43,7 +47,7 @@ def agrees(claim: Claim, change: float, *, slack: float) -> bool:
     """Whether a change of the rating is what was claimed; up to `slack` points are no change worth a word."""
     if claim is Claim.SAME:
         return abs(change) <= slack
-    return change < 0 if claim is Claim.WORSE else change > 0
+    return change < -slack if claim is Claim.WORSE else change > slack
 
 
 def _claims(sentence: str) -> set[Claim]:
@@ -51,5 +55,5 @@ def _claims(sentence: str) -> set[Claim]:
         claim
         for claim, pattern in _PATTERNS.items()
         for found in pattern.finditer(sentence)
-        if not _NEGATED.search(sentence[: found.start()])
+        if not _NEGATED.search(sentence[max(0, found.start() - _NEAR) : found.start()])
     }

@@ -81,7 +81,8 @@ def _versions(sample: Sample, data: Path, folder: Path, *, place: int, config: A
     for strength in dict.fromkeys(config.strengths):
         for kind, (version, degradation) in _blurred(pixels, subject, strength=strength).items():
             id, name = f"{sample.id}~{kind}{strength}", f"images/{place:04d}-{kind}-{strength}.png"
-            _write(folder / name, version)
+            if not (folder / name).is_file():
+                _write(folder / name, version)
             seen = measure_views(id, pixels, version)
             # Blur that was meant is no loss: the picture keeps the rating of its sharp original.
             rating, hard = (sample.rating, False) if kind == "shallow" else (seen.rating, seen.hard)

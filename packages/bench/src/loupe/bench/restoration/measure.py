@@ -20,6 +20,7 @@ from loupe.data.degrade import Pixels
 from loupe.data.measure import impairments, pooled, rating_of
 from loupe.data.remedies.apply import NOTHING, Treatment, treat
 from loupe.data.remedies.fidelity import psnr, ssim
+from loupe.data.synth_plan import Task
 from loupe.data.synth_unit import Remade, recorded_tasks, remake
 
 Figures = dict[str, float | None]
@@ -32,7 +33,7 @@ class Originals:
 
     def __init__(self, folder: Path, split: str) -> None:
         self._folder, self._tasks = folder, recorded_tasks(folder, split)
-        self._last: tuple[str, Remade] | None = None
+        self._last: tuple[Task, Remade] | None = None
 
     def pair(self, sample: Sample) -> tuple[Pixels, Pixels]:
         """The pristine image and the damaged one, (H, W, 3) each.
@@ -42,8 +43,8 @@ class Originals:
         if sample.id not in self._tasks:
             raise DataError(f"{sample.id}: not in the plan of {self._folder}/manifest.json; wanted images made by it")
         task, version = self._tasks[sample.id]
-        if self._last is None or self._last[0] != task.ref_id:
-            self._last = (task.ref_id, remake(task))
+        if self._last is None or self._last[0] is not task:
+            self._last = (task, remake(task))
         made = self._last[1]
         damaged = np.asarray(open_image(inside(self._folder, sample.image)), np.uint8)
         if sample.ref_id != task.ref_id or not np.array_equal(damaged, made.versions[version][1]):

@@ -93,7 +93,7 @@ def own_words(episode: Episode, protocol: Protocol) -> Prompts | None:
     if not all(wanted):
         return None
     labels = _unique([*protocol.sections, *protocol.later_sections, *wanted])
-    for turn in reversed(episode.turns):
+    for turn in (turn for turn in reversed(episode.turns) if turn.answer.usable):
         found = sections_in(turn.answer.think, labels)
         positive, negative = (one_line(found.get(label, "")) for label in wanted)
         if positive and negative:
@@ -115,8 +115,7 @@ def worded(distortion_class: str | None, severity: str | None, bbox_2d: Box | No
 
 def place(box: Box | None) -> str:
     """Where a box lies, in words with a space before them; nothing where it is unknown or most of the image."""
-    # A dialect may give a box in pixels, as it was written: there are no words for that.
-    if box is None or min(box) < 0 or max(box) > 1 or (box[2] - box[0]) * (box[3] - box[1]) > 0.6:
+    if box is None or (box[2] - box[0]) * (box[3] - box[1]) > 0.6:
         return ""
     row = _ROWS[min(2, max(0, int(3 * (box[1] + box[3]) / 2)))]
     column = _COLUMNS[min(2, max(0, int(3 * (box[0] + box[2]) / 2)))]
