@@ -26,7 +26,9 @@ from loupe.core.files import read_json, read_jsonl
 from loupe.core.policy import Conversation
 from loupe.core.records import WHOLE, Box, Degradation, Episode, Sample, StopReason, Turn, severity_word
 from loupe.data.remedies.apply import NOTHING, REMEDIES, Treatment
+from loupe.data.sample_photos import copy_sample_photos
 from loupe.data.store import load_samples
+from loupe.data.synth import SynthConfig, synthesise
 from loupe.zoom.scripted import ScriptedPolicy
 
 EVIL = "<script>alert(1)</script>"
@@ -73,6 +75,23 @@ def test_an_agent_that_tells_the_truth_gains_what_the_truth_gains(done: Path):
     expected = rating["gain"]["agent"][0] - rating["gain"]["fixed"][0]
     assert rating["difference"]["agent - fixed"][0] == pytest.approx(expected, abs=1e-12)
     assert read_json(done / "restoration.json")["diagnosis"]["right"] == 1.0
+
+
+def test_windows_of_one_photograph_have_a_pristine_image_each(tmp_path: Path):
+    copy_sample_photos(tmp_path / "photos")
+    folder = synthesise(
+        SynthConfig(
+            out=str(tmp_path / "data"),
+            photos=str(tmp_path / "photos"),
+            photo_share=1,
+            train=5,
+            val=3,
+            test=3,
+            versions=2,
+        )
+    )
+    restoration(settings(folder, tmp_path / "out"), policy=truthful(folder))
+    assert (tmp_path / "out" / "restoration.html").is_file()
 
 
 def test_the_fixed_remedy_is_the_best_of_the_other_split(done: Path):

@@ -3,15 +3,24 @@
 from pathlib import Path
 
 import torch
+import yaml
 from safetensors.torch import load_file
 
 from loupe.core.config import load_config
 from loupe.core.files import read_json, read_jsonl
 from loupe.core.model.loading import load_model
 from loupe.sft.config import SftConfig
+from loupe.sft.rationales.config import RationalesConfig
 from loupe.sft.train import run_sft
 
 CONFIG = Path(__file__).parents[2] / "configs" / "qwen2_5_vl_7b" / "sft.yaml"
+
+
+def test_the_stages_of_the_recipe_speak_one_protocol() -> None:
+    stages = {"rationales": RationalesConfig, "sft": SftConfig}
+    spoken = {name: load_config(kind, CONFIG.with_name(f"{name}.yaml")).protocol for name, kind in stages.items()}
+    spoken["grpo"] = yaml.safe_load(CONFIG.with_name("grpo.yaml").read_text())["protocol"]
+    assert len(set(spoken.values())) == 1, spoken
 
 
 def test_the_recipe_for_7b_runs_two_steps_on_a_tiny_model(

@@ -1,22 +1,29 @@
 """What is too long is left out whole, counted by source and reason, and the longest is named."""
 
+import gc
 import json
+import struct
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, PngImagePlugin
+from transformers import Qwen2VLImageProcessorPil
 
 from loupe.core.errors import ConfigError, ImageError, MissingFileError
 from loupe.core.files import read_json
-from loupe.core.images import open_image
+from loupe.core.images import open_image, size_of
 from loupe.core.model.encode import ChatEncoder
+from loupe.core.model.processors import build_pocket_processor
 from loupe.core.records import Learn
 from loupe.sft.config import SftConfig
 from loupe.sft.examples import Example
-from loupe.sft.lengths import UNASKED, UNREADABLE, TokenCounter, fitting, size_of
+from loupe.sft.lengths import CONTROL, UNASKED, UNLABELLED, UNREADABLE, TokenCounter, fitting
 from loupe.sft.sources import RationaleSource, load_examples
 from loupe.sft.train import run_sft
 
@@ -88,6 +95,47 @@ def test_what_no_episode_could_be_is_left_out_too(encoder: ChatEncoder, examples
     assert [item.reason for item in made.lost] == [UNASKED, UNREADABLE]
 
 
+@pytest.mark.parametrize("token", ["<|image_pad|>", "<|im_end|>"])
+@pytest.mark.parametrize("look", [0, 1])
+def test_a_reply_that_spells_a_control_token_is_left_out(
+    encoder: ChatEncoder, examples: list[Example], token: str, look: int
+) -> None:
+    # The first reply is learnt in one example, and recalled in the other.
+    twice = [example for example in examples if len(example.rationale.turns) == 2 and example.source == "long"][:4]
+    turns = list(twice[0].rationale.turns)
+    turns[look] = replace(turns[look], text=turns[look].text.replace("Issues:", f"Issues: {token}"))
+    spelt = [replace(item, rationale=replace(item.rationale, turns=tuple(turns))) for item in twice]
+    made = fitting([*twice, *spelt], encoder, max_tokens=0)
+    assert made.kept == tuple(twice)
+    assert {item.reason for item in made.lost} == {CONTROL}
+
+
+def test_a_reply_without_the_sections_of_its_protocol_is_left_out(
+    encoder: ChatEncoder, examples: list[Example]
+) -> None:
+    looks = [item for item in examples if len(item.rationale.turns) == 2 and item.source == "long"]
+    second = next(item for item in looks if item.segment == 1)
+    first = next(item for item in looks if item.segment == 0)
+
+    def without(example: Example, label: str) -> Example:
+        turns = list(example.rationale.turns)
+        text = turns[example.segment].text
+        assert label in text
+        turns[example.segment] = replace(turns[example.segment], text=text.replace(label, "", 1))
+        return replace(example, rationale=replace(example.rationale, turns=tuple(turns)))
+
+    odd = [without(first, "Decision: "), without(second, "Verdict: ")]
+    made = fitting([first, second, *odd], encoder, max_tokens=0)
+    assert made.kept == (first, second)
+    assert [item.reason for item in made.lost] == [UNLABELLED, UNLABELLED]
+
+
+def test_brief_rationales_do_not_pass_for_those_with_sections(synthetic_folder: Path, encoder: ChatEncoder) -> None:
+    brief = load_examples(RationaleSource(data=str(synthetic_folder), protocol="zoom-iqa"), "brief")
+    with pytest.raises(ConfigError, match=f"nothing is left .* {UNLABELLED}"):
+        fitting(brief, encoder, max_tokens=0)
+
+
 @pytest.mark.parametrize("orientation", [1, 6])
 @pytest.mark.parametrize("kind", ["png", "jpeg"])
 def test_the_size_of_a_file_is_that_of_the_picture(tmp_path: Path, orientation: int, kind: str) -> None:
@@ -104,6 +152,82 @@ def test_a_file_that_is_no_picture_is_named(tmp_path: Path) -> None:
         size_of(tmp_path / "a.png")
     with pytest.raises(MissingFileError, match=r"b\.png"):
         size_of(tmp_path / "b.png")
+
+
+@pytest.mark.parametrize("size", [(96, 96), (96, 64)])
+@pytest.mark.parametrize("kind", ["png", "jpeg", "webp", "bmp"])
+def test_a_picture_of_which_the_end_is_missing_is_refused_as_when_it_is_opened(
+    tmp_path: Path, kind: str, size: tuple[int, int]
+) -> None:
+    path = tmp_path / f"picture.{kind}"
+    noise = np.random.default_rng(0).integers(0, 256, (*size[::-1], 3), np.uint8)
+    Image.fromarray(noise).save(path)
+    assert size_of(path) == size
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    for read in (open_image, size_of):
+        with pytest.raises(ImageError, match=r"cannot be decoded|no image that can be read"):
+            read(path)
+
+
+def test_a_jpeg_with_something_behind_its_end_is_a_picture(tmp_path: Path) -> None:
+    path = tmp_path / "picture.jpeg"
+    Image.new("RGB", (40, 24)).save(path)
+    for tail in (b"\0" * 9, b"\xff\xda more"):
+        path.write_bytes(path.read_bytes() + tail)
+        assert size_of(path) == open_image(path).size == (40, 24)
+
+
+@pytest.mark.parametrize(
+    ("side", "reason"), [(15_000, "at most 64,000,000 pixels"), (9_000, "at most 64,000,000"), (4, "8 px")]
+)
+def test_what_is_not_opened_for_its_size_is_refused_before_training(tmp_path: Path, side: int, reason: str) -> None:
+    path = tmp_path / "picture.png"
+    rows = BytesIO()
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    PngImagePlugin.putchunk(rows, b"IHDR", header)
+    PngImagePlugin.putchunk(rows, b"IDAT", zlib.compress(bytes(1000)))
+    PngImagePlugin.putchunk(rows, b"IEND")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + rows.getvalue())
+    for read in (open_image, size_of):
+        with pytest.raises(ImageError, match=reason):
+            read(path)
+
+
+def test_counting_keeps_no_picture_of_any_size(tmp_path: Path, encoder: ChatEncoder, examples: list[Example]) -> None:
+    twice = next(example for example in examples if len(example.rationale.turns) == 2)
+    sizes = [(1200, 1000 + number) for number in range(6)]
+    many: list[Example] = []
+    for number, size in enumerate(sizes):
+        Image.new("RGB", size).save(tmp_path / f"{number}.jpeg")
+        sample = replace(twice.sample, image=f"{number}.jpeg")
+        many.append(replace(twice, folder=tmp_path, samples=(sample,)))
+    counter = TokenCounter(encoder)
+    held = set(map(id, pictures_held()))
+    lengths = [counter.tokens(example) for example in many]
+    new = [image for image in pictures_held() if id(image) not in held]
+    assert max((image.width for image in new), default=0) < 1000
+    assert lengths == [len(encoder.encode(example.conversation()).input_ids) for example in many]
+
+
+def test_a_processor_that_cannot_tell_from_the_size_is_asked_with_a_blank(examples: list[Example]) -> None:
+    class Mute(Qwen2VLImageProcessorPil):
+        get_number_of_image_patches = None  # pyright: ignore[reportAssignmentType]
+
+    pocket = build_pocket_processor()
+    mute = build_pocket_processor()
+    mute.image_processor = Mute(
+        **{key: getattr(pocket.image_processor, key) for key in ("patch_size", "merge_size", "size")}
+    )
+    some = examples[:6]
+    told, asked = (TokenCounter(ChatEncoder(one)) for one in (pocket, mute))
+    assert [told.tokens(example) for example in some] == [asked.tokens(example) for example in some]
+
+
+def pictures_held() -> list[Image.Image]:
+    gc.collect()
+    # By type: to ask a lazy object for its class may import things.
+    return [thing for thing in gc.get_objects() if issubclass(type(thing), Image.Image)]
 
 
 def test_a_run_leaves_the_report_in_its_folder_and_says_it(

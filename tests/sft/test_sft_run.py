@@ -1,6 +1,7 @@
 """A run of SFT leaves a model and everything that says where it came from, and learns what it is shown."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from loupe.core.config import load_config
-from loupe.core.errors import ConfigError, MissingFileError
+from loupe.core.errors import ConfigError, ImageError, MissingFileError
 from loupe.core.files import read_json, read_jsonl
 from loupe.core.model.loading import LoraSettings, ModelConfig, load_model
 from loupe.core.model.local_policy import LocalPolicy
@@ -123,6 +124,36 @@ def test_a_folder_that_holds_another_run_is_refused(tmp_path: Path, small_run: M
     (tmp_path / "metrics.jsonl").touch()
     with pytest.raises(ConfigError, match="holds another run"):
         run_sft(small_run(tmp_path))
+
+
+def test_a_folder_without_a_validation_split_is_learnt_from_and_nothing_is_watched(
+    tmp_path: Path, small_run: Make, synthetic_folder: Path
+) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(synthetic_folder, data)
+    (data / "val.jsonl").unlink()
+    (data / "manifest.json").unlink()
+    out = tmp_path / "run"
+    run_sft(small_run(out, data=str(data), trainer={"max_steps": 1}))
+    assert not (out / "watched").exists()
+    assert not (out / "episodes.jsonl").exists()
+    assert list(read_json(out / "environment.json")["data_sha256"]) == [
+        str(data / name) for name in ("train.jsonl", "rationales/train.jsonl", "rationales/val.jsonl")
+    ]
+
+
+def test_a_start_that_fails_leaves_the_run_folder_free(tmp_path: Path, small_run: Make, synthetic_folder: Path) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(synthetic_folder, data)
+    first = data / read_jsonl(data / "val.jsonl")[0]["image"]
+    picture = first.read_bytes()
+    first.write_bytes(picture[: len(picture) // 2])
+    config = small_run(tmp_path / "run", data=str(data), trainer={"max_steps": 1})
+    with pytest.raises(ImageError, match=first.name):
+        run_sft(config)
+    assert not (tmp_path / "run").exists()
+    first.write_bytes(picture)
+    run_sft(config)
 
 
 def test_data_without_rationales_is_refused(tmp_path: Path, small_run: Make, synthetic_folder: Path) -> None:

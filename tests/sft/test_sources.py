@@ -80,8 +80,84 @@ def test_a_file_that_is_not_there_or_holds_something_else_is_named(synthetic_fol
     with pytest.raises(MissingFileError, match=r"no .*no\.jsonl; make it with"):
         load_examples(source, "a")
     (tmp_path / "no.jsonl").write_text('{"sample": "x"}\n')
-    with pytest.raises(DataError, match=r"no\.jsonl: a row does not fit"):
+    with pytest.raises(DataError, match=r"no\.jsonl, line 1: a row does not fit"):
         load_examples(source, "a")
+
+
+GOOD = {"view": [0, 0, 1, 1], "text": "so"}
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({"sample_id": 5, "turns": [GOOD]}, "sample_id: got 5"),
+        ({"sample_id": "a"}, "turns: got None"),
+        ({"sample_id": "a", "turns": []}, r"turns: got \[\]"),
+        ({"sample_id": "a", "turns": "x"}, "turns: got 'x'"),
+        ({"sample_id": "a", "turns": ["x"]}, r"turns\[0\]: got 'x'"),
+        ({"sample_id": "a", "turns": [GOOD], "zoom_allowed": "no"}, "zoom_allowed: got 'no'"),
+        ({"sample_id": "a", "turns": [GOOD], "extra": 1}, "extra"),
+        ({"sample_id": "a", "turns": [GOOD, {**GOOD, "text": 5}]}, r"turns\[1\]\.text: got 5"),
+        ({"sample_id": "a", "turns": [{**GOOD, "text": None}]}, r"turns\[0\]\.text: got None"),
+        ({"sample_id": "a", "turns": [{**GOOD, "learn": "everything"}]}, "everything"),
+        ({"sample_id": "a", "turns": [{**GOOD, "learn": ["all"]}]}, "all"),
+        ({"sample_id": "a", "turns": [{**GOOD, "more": 1}]}, "more"),
+        *(
+            ({"sample_id": "a", "turns": [{**GOOD, "view": view}]}, r"turns\[0\]\.view: got ")
+            for view in (
+                None,
+                5,
+                [0, 0, 1],
+                ["a", 0, 1, 1],
+                [True, 0, 1, 1],
+                [float("nan"), 0, 1, 1],
+                [0.9, 0.9, 0.1, 0.1],
+                [0.5, 0.5, 0.5, 0.5],
+                [0, 0, 2, 2],
+                [-0.1, 0, 1, 1],
+                [20, 20, 120, 120],
+            )
+        ),
+    ],
+)
+def test_a_row_that_is_no_rationale_is_named_by_file_and_line(
+    synthetic_folder: Path, tmp_path: Path, row: dict[str, object], reason: str
+) -> None:
+    path = tmp_path / "mine.jsonl"
+    good = read_jsonl(synthetic_folder / "rationales" / "train.jsonl")[0]
+    path.write_text(json.dumps(good) + "\n\n" + json.dumps(row) + "\n")
+    source = RationaleSource(str(path), data=str(synthetic_folder), protocol="zoom-brief")
+    with pytest.raises(DataError, match=rf"mine\.jsonl, line 3: .*{reason}") as caught:
+        load_examples(source, "a")
+    assert "\n" not in str(caught.value)
+
+
+def test_rationales_that_were_written_in_another_protocol_are_refused(synthetic_folder: Path, tmp_path: Path) -> None:
+    data = tmp_path / "built"
+    shutil.copytree(synthetic_folder, data)
+    (data / "manifest.json").write_text(json.dumps({"config": {"protocol": "zoom"}}))
+    ours, theirs = (RationaleSource(data=str(data), protocol=name) for name in ("zoom", "zoom-brief"))
+    assert load_examples(ours, "a")
+    for source in (
+        theirs,
+        RationaleSource(str(data / "rationales" / "train.jsonl"), data=str(synthetic_folder), protocol="zoom-brief"),
+    ):
+        with pytest.raises(DataError, match="written in the protocol zoom; got protocol=zoom-brief, set protocol=zoom"):
+            load_examples(source, "a")
+    # A variant with words of one's own has the name of what it is based on.
+    (tmp_path / "mine.yaml").write_text("base: zoom\nsystem: Look well.\n")
+    assert load_examples(RationaleSource(data=str(data), protocol=str(tmp_path / "mine.yaml")), "a")
+    # The file of another folder was not written by whoever made this one.
+    shutil.copy(data / "rationales" / "train.jsonl", tmp_path / "own.jsonl")
+    assert load_examples(RationaleSource(str(tmp_path / "own.jsonl"), data=str(data), protocol="zoom-brief"), "a")
+
+
+def test_an_empty_source_of_a_mix_is_refused_by_name(tmp_path: Path, small_run: Make) -> None:
+    (tmp_path / "none.jsonl").write_text("")
+    sources = {"full": RationaleSource(limit=4), "hollow": RationaleSource(str(tmp_path / "none.jsonl"))}
+    with pytest.raises(ConfigError, match=r"none\.jsonl has no rationales; fill it, or leave out sources\.hollow"):
+        run_sft(small_run(tmp_path / "run", sources=sources))
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_run_learns_from_two_protocols_and_two_folders(

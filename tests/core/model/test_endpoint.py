@@ -1,4 +1,8 @@
+import contextlib
+import json
 import math
+import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -13,10 +17,10 @@ from PIL import Image
 
 from loupe.core.errors import ConfigError, ModelError
 from loupe.core.files import append_jsonl, read_jsonl
-from loupe.core.model.endpoint import EndpointPolicy, UnansweredError, retry_after
+from loupe.core.model.endpoint import EndpointPolicy, RejectedError, UnansweredError, retry_after
 from loupe.core.model.endpoint_config import EndpointConfig
 from loupe.core.model.endpoint_journal import Journal
-from loupe.core.model.endpoint_reply import EndpointReply, entropy_of, read_reply
+from loupe.core.model.endpoint_reply import EndpointReply, UnreadableAnswerError, entropy_of, read_reply
 from loupe.core.model.threads import in_threads
 from loupe.core.policy import PICTURE, Conversation, Reply, UserTurn
 from loupe.core.protocol import load_protocol
@@ -173,6 +177,60 @@ def test_what_no_patience_mends_ends_at_once_and_never_shows_the_key(
     assert server.headers[0]["authorization"] == f"Bearer {KEY}"
 
 
+@pytest.mark.parametrize("before", range(240, 300, 7))
+def test_no_part_of_a_key_is_left_where_a_message_is_cut(before: int, serve: Start, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SOME_KEY", KEY)
+    body = {"error": {"message": "a" * before + KEY}}
+    asked = policy(
+        serve(fault=lambda name, number: {"status": 401, "body": body}), key_variable="SOME_KEY", concurrency=1
+    )
+    with pytest.raises(ModelError) as raised:
+        asked.respond([talk()], seed=0)
+    assert KEY[:4] not in str(raised.value)
+
+
+def test_one_request_that_is_not_accepted_keeps_no_other_from_being_asked(serve: Start):
+    server = serve(fault=lambda name, number: {"status": 413, "body": {}} if len(server.requests) == 2 else None)
+    asked = policy(server, concurrency=1)
+    asked.ask(talk("a#0"), seed=0)
+    with pytest.raises(RejectedError, match="413"):
+        asked.ask(talk("b#0"), seed=0)
+    assert asked.ask(talk("c#0"), seed=0).text == "hello"
+
+
+def test_after_three_that_are_not_accepted_and_no_answer_nothing_more_is_asked(serve: Start):
+    server = serve(fault=lambda name, number: {"status": 400, "body": {}})
+    asked = policy(server, concurrency=1)
+    for number in range(3):
+        with pytest.raises(RejectedError):
+            asked.ask(talk(f"{number}#0"), seed=0)
+    with pytest.raises(ModelError, match="nothing more is asked"):
+        asked.ask(talk("late#0"), seed=0)
+    assert len(server.requests) == 3
+
+
+def test_a_server_that_drips_bytes_without_end_is_given_up(serve: Start):
+    drips = socket.create_server(("127.0.0.1", 0))
+
+    def drip() -> None:
+        taken, _ = drips.accept()
+        taken.recv(65536)
+        with contextlib.suppress(OSError):
+            taken.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n")
+            for _ in range(30):
+                time.sleep(0.1)
+                taken.sendall(b" ")
+
+    threading.Thread(target=drip, daemon=True).start()
+    config = EndpointConfig(
+        f"http://127.0.0.1:{drips.getsockname()[1]}/v1", "m", key_variable="", timeout_s=0.4, max_tries=1
+    )
+    begun = time.monotonic()
+    with drips, pytest.raises(UnansweredError, match="last: timeout"):
+        EndpointPolicy(config).ask(talk(), seed=0)
+    assert 0.4 <= time.monotonic() - begun < 2.5
+
+
 def test_after_such_an_error_nothing_more_is_asked(serve: Start):
     server = serve(fault=lambda name, number: {"status": 401, "body": {"error": {"message": "no"}}})
     asked = policy(server, concurrency=1)
@@ -211,6 +269,14 @@ def test_a_missing_key_is_said_before_the_first_request(serve: Start, monkeypatc
         policy(serve(), key_variable="SOME_KEY")
 
 
+@pytest.mark.parametrize("key", ["sk-\u00e9", "sk-a\nb"])
+def test_a_key_that_no_header_can_carry_is_refused(key: str, serve: Start, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SOME_KEY", key)
+    with pytest.raises(ConfigError, match="SOME_KEY holds characters") as raised:
+        policy(serve(), key_variable="SOME_KEY")
+    assert key not in str(raised.value)
+
+
 @pytest.mark.parametrize(
     "fields",
     [
@@ -223,6 +289,8 @@ def test_a_missing_key_is_said_before_the_first_request(serve: Start, monkeypatc
         {"timeout_s": 0.0},
         {"image_format": "webp"},
         {"top_log_probs": 21},
+        {"log_probs": True, "top_log_probs": 0},
+        {"base_url": "http://[::1"},
     ],
 )
 def test_settings_that_cannot_work_are_refused(fields: dict[str, Any]):
@@ -272,6 +340,25 @@ def test_thinking_in_a_field_of_its_own_is_put_back_in_front(serve: Start):
     both = {"content": "<think>Mine.</think><answer>{}</answer>", "reasoning_content": "hidden"}
     reply = policy(serve(lambda body: choice(message=both))).respond([talk()], seed=0)[0]
     assert reply.text == both["content"]
+
+
+def test_characters_that_could_not_be_asked_or_written_again_are_taken_out(serve: Start, tmp_path: Path):
+    odd = choice(message={"content": f"a{PICTURE}b\ud83dc", "reasoning_content": f"{PICTURE}x\udc00"})
+    server, path = serve(lambda body: odd), tmp_path / "journal.jsonl"
+    first = policy(server, journal=Journal(path)).respond([talk()], seed=0)
+    assert first[0].text == "<think>x?</think>ab?c"
+    assert policy(server, journal=Journal(path)).respond([talk()], seed=0) == first
+    refusal = choice(message={"content": None, "refusal": f"no{PICTURE}\ud83d"})
+    said = policy(serve(lambda body: refusal)).ask(talk(), seed=0)
+    assert said.refusal == "no?"
+
+
+def test_content_in_parts_of_text_is_read_and_other_parts_are_not(serve: Start):
+    parts = [{"type": "text", "text": "hel"}, {"type": "text", "text": "lo"}]
+    assert policy(serve(lambda body: choice(message={"content": parts}))).ask(talk(), seed=0).text == "hello"
+    for strange in ([{"type": "image"}], 5, {"text": "a"}, [{"text": 3}]):
+        with pytest.raises(UnreadableAnswerError):
+            read_reply(json.dumps({"choices": [{"message": {"content": strange}}]}), seconds=0.0)
 
 
 def test_entropy_is_that_of_the_alternatives_and_the_rest():
@@ -376,6 +463,33 @@ def test_a_server_that_drops_pictures_is_found_out(serve: Start):
             policy(blind).check_sight()
     finally:
         server_module.usage_of = blind_usage
+
+
+def test_whether_a_server_sees_is_asked_anew_and_counted_each_time(serve: Start, tmp_path: Path):
+    server, path = serve(), tmp_path / "journal.jsonl"
+    for times in (1, 2):
+        asked = policy(server, journal=Journal(path))
+        asked.check_sight()
+        cost = asked.journal.cost()
+        assert len(server.requests) == cost.sent == cost.answered == 2 * times
+        assert (cost.requests, cost.retried, cost.failed, cost.unknown) == (2, 0, 0, 0)
+        assert cost.prompt_tokens == server.tokens["prompt_tokens"]
+    assert len(server.answered) == 4
+
+
+def test_a_refusal_or_a_server_that_counts_nothing_says_nothing_about_its_sight(
+    serve: Start, monkeypatch: pytest.MonkeyPatch
+):
+    def answer(body: Any) -> Any:
+        seen = bool(server_module.pictures(body))
+        return choice(message={"content": None, "refusal": "No."}) if seen else "OK"
+
+    def usage(body: Any, choice: Any) -> dict[str, int]:
+        return {} if server_module.pictures(body) else {"prompt_tokens": 2, "completion_tokens": 1}
+
+    monkeypatch.setattr(server_module, "usage_of", usage)
+    policy(serve(answer)).check_sight()
+    policy(serve()).check_sight()
 
 
 def test_transformers_serve_with_the_pocket_agent_is_an_endpoint_that_sees(tmp_path: Path):

@@ -1,17 +1,21 @@
+import json
 import math
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
-from loupe.core.errors import ConfigError, DataError, MissingFileError, ModelError
-from loupe.core.files import read_json, read_jsonl
+from loupe.core.errors import ConfigError, DataError, ImageError, MissingFileError, ModelError
+from loupe.core.files import read_json, read_jsonl, write_jsonl
 from loupe.core.model.endpoint import UnansweredError
 from loupe.core.protocol import load_protocol
 from loupe.data.store import load_rationales, load_samples
 from loupe.sft.rationales.build import build_rationales, drawn
 from loupe.sft.rationales.config import ConsistencyConfig, PackConfig, RationalesConfig, RelianceConfig
+from loupe.sft.rationales.folder import claimed, link_image
 
 Run = Callable[..., RationalesConfig]
 Serve = Callable[..., Any]
@@ -170,7 +174,9 @@ def test_refusals_and_answers_that_are_cut_off_are_data(run_of: Run, tmp_path: P
             return {"message": {"role": "assistant", "content": None, "refusal": "No."}}
         return {"message": {"role": "assistant", "content": "<think>Summary: x"}, "finish_reason": "length"}
 
-    manifest = build_rationales(run_of(tmp_path / "out", serve(answer)))
+    with pytest.raises(DataError, match=r"nothing was kept of 20 images \(\d+ times generate: [^\n]*items\.jsonl"):
+        build_rationales(run_of(tmp_path / "out", serve(answer)))
+    manifest = read_json(tmp_path / "out" / "manifest.json")
     assert manifest["counts"]["dropped"] == 20
     assert set(manifest["reasons"]["generate"]) == {"the teacher refused", "ended by truncated"}
     assert sum(manifest["reasons"]["generate"].values()) == 60
@@ -244,6 +250,9 @@ def test_the_key_is_in_no_file(
         ({"reliance": RelianceConfig(min_rating_gap=0.0)}, "every decision would differ"),
         ({"consistency": ConsistencyConfig(judge="endpoint")}, "base_url and model"),
         ({"pack": PackConfig(balance=-1.0)}, "pack.balance"),
+        ({"protocol": "describe"}, "wanted one that asks for the rating"),
+        ({"protocol": "compare"}, "wanted one that asks for the rating"),
+        ({"protocol": "degradation"}, "wanted one that asks for the rating"),
     ],
 )
 def test_settings_that_cannot_work_are_refused_before_anything_is_written(
@@ -297,7 +306,7 @@ def test_a_teacher_that_is_less_sure_without_the_picture_is_seen_by_its_entropy(
         message = {"role": "assistant", "content": text}
         return {"message": message, "logprobs": {"content": tokens}}
 
-    for name, gap, kept in (("low", 0.5, 3), ("high", 0.9, 0)):
+    for name, gap in (("low", 0.5), ("high", 0.9)):
         config = run_of(
             tmp_path / name,
             serve(answer),
@@ -307,7 +316,220 @@ def test_a_teacher_that_is_less_sure_without_the_picture_is_seen_by_its_entropy(
             reliance=RelianceConfig(min_entropy_gap=gap),
         )
         config.endpoint.log_probs = True
-        assert build_rationales(config)["counts"]["kept"] == kept
+        if name == "low":
+            assert build_rationales(config)["counts"]["kept"] == 3
+        else:
+            with pytest.raises(DataError, match="3 times reliance: decided the same without the picture"):
+                build_rationales(config)
     rows = read_jsonl(tmp_path / "low" / "stages" / "reliance.jsonl")
     assert [row["difference"]["entropy_gap"] for row in rows] == pytest.approx([math.log(2)] * 3, abs=1e-4)
     assert rows[0]["signs"] == {"box": False, "tool": False, "rating": False, "entropy": True}
+
+
+def copied(folder: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(folder, tmp_path / "data"))
+
+
+def rows_of(folder: Path, split: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / f"{split}.jsonl").read_text().splitlines()]
+
+
+def test_ids_that_stand_in_two_splits_are_refused_before_any_request(
+    run_of: Run, tmp_path: Path, serve: Serve, synthetic_folder: Path
+):
+    data, server = copied(synthetic_folder, tmp_path), serve()
+    for split in ("train", "val"):
+        write_jsonl(data / f"{split}.jsonl", [row | {"id": str(n)} for n, row in enumerate(rows_of(data, split)[:3])])
+    with pytest.raises(DataError, match="'0', '1', '2' stand in more than one"):
+        build_rationales(run_of(tmp_path / "out", server, data=str(data), splits=["train", "val"]))
+    assert not server.requests
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_pictures_that_are_not_there_or_too_small_are_refused_before_any_request(
+    split: str, run_of: Run, tmp_path: Path, serve: Serve, synthetic_folder: Path
+):
+    data, server = copied(synthetic_folder, tmp_path), serve()
+    image = rows_of(data, split)[2]["image"]
+    Image.new("RGB", (5, 90)).save(data / image)
+    with pytest.raises(ImageError, match=r"5 x 90 px"):
+        build_rationales(run_of(tmp_path / "out", server, data=str(data)))
+    (data / image).unlink()
+    with pytest.raises(DataError, match=f"{image}.* not there"):
+        build_rationales(run_of(tmp_path / "out", server, data=str(data)))
+    assert not server.requests
+    assert not (tmp_path / "out").exists()
+
+
+def test_pictures_that_are_too_small_to_be_measured_are_refused_before_any_request(
+    run_of: Run, tmp_path: Path, serve: Serve, synthetic_folder: Path
+):
+    data, server = copied(synthetic_folder, tmp_path), serve()
+    Image.new("RGB", (20, 90)).save(data / rows_of(data, "train")[2]["image"])
+    with pytest.raises(ImageError, match="20 x 90 px; wanted at least 24"):
+        build_rationales(run_of(tmp_path / "out", server, data=str(data)))
+    assert not server.requests
+
+
+def test_a_picture_that_cannot_be_decoded_costs_its_item_alone_where_the_settings_say_so(
+    run_of: Run, tmp_path: Path, serve: Serve, synthetic_folder: Path
+):
+    data = copied(synthetic_folder, tmp_path)
+    path = data / rows_of(data, "train")[4]["image"]
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(ImageError, match="cannot be decoded"):
+        build_rationales(run_of(tmp_path / "out", serve(), data=str(data)))
+    manifest = build_rationales(run_of(tmp_path / "out", serve(), data=str(data), resume=True, on_failure="drop"))
+    assert manifest["reasons"]["generate"]["the picture cannot be opened"] == 1
+    assert manifest["counts"]["kept"] >= 15
+
+
+@pytest.mark.parametrize("status", [400, 413])
+def test_one_request_that_is_not_accepted_costs_its_item_alone_where_the_settings_say_so(
+    status: int, run_of: Run, tmp_path: Path, serve: Serve
+):
+    bad: list[str] = []
+
+    def fault(name: str, number: int) -> dict[str, Any] | None:
+        if len(server.requests) == 12:
+            bad.append(name)
+        return {"status": status, "body": {"error": {"message": "too long"}}} if name in bad else None
+
+    server = serve(fault=fault)
+    config = run_of(tmp_path / "out", server, on_failure="drop")
+    config.endpoint.concurrency = config.consistency.judge_endpoint.concurrency = 1
+    manifest = build_rationales(config)
+    assert sum(reasons.get("a request was not accepted", 0) for reasons in manifest["reasons"].values()) == 1
+    assert manifest["counts"]["kept"] >= 15
+    again = build_rationales(run_of(tmp_path / "out", server, on_failure="drop", resume=True))
+    assert again["counts"] == manifest["counts"]
+
+
+def test_a_server_that_accepts_nothing_ends_the_run_soon(run_of: Run, tmp_path: Path, serve: Serve, server_module: Any):
+    def fault(name: str, number: int) -> dict[str, Any] | None:
+        judged = "Sentences" in server_module.texts(server.requests[-1])
+        return {"status": 400, "body": {"error": {"message": "no such field"}}} if judged else None
+
+    server = serve(fault=fault)
+    config = run_of(tmp_path / "out", server, on_failure="drop")
+    config.endpoint.concurrency = config.consistency.judge_endpoint.concurrency = 1
+    with pytest.raises(ModelError, match="refused another request"):
+        build_rationales(config)
+    assert server.faults["400"] == 3
+
+
+def test_a_request_without_an_answer_is_counted_in_its_stage(
+    run_of: Run, tmp_path: Path, serve: Serve, server_module: Any
+):
+    def fault(name: str, number: int) -> str | None:
+        return "500" if "Go on from where it stops" in server_module.texts(server.requests[-1]) else None
+
+    server = serve(fault=fault)
+    config = run_of(tmp_path / "out", server, on_failure="drop", limit=3)
+    config.endpoint.concurrency = config.consistency.judge_endpoint.concurrency = config.endpoint.max_tries = 1
+    with pytest.raises(DataError, match="nothing was kept of 3"):
+        build_rationales(config)
+    reasons = read_json(tmp_path / "out" / "manifest.json")["reasons"]
+    assert reasons["reliance"] == {"no answer": 3}
+    assert "no answer" not in reasons["generate"]
+
+
+def test_whether_the_server_sees_is_asked_by_each_process(
+    run_of: Run, tmp_path: Path, serve: Serve, server_module: Any, monkeypatch: pytest.MonkeyPatch
+):
+    seeing = server_module.usage_of
+
+    def blind(body: dict[str, Any], choice: dict[str, Any]) -> dict[str, int]:
+        return {"prompt_tokens": 9, "completion_tokens": 1}
+
+    server = serve()
+    monkeypatch.setattr(server_module, "usage_of", blind)
+    with pytest.raises(ModelError, match="drops pictures"):
+        build_rationales(run_of(tmp_path / "out", server))
+    monkeypatch.setattr(server_module, "usage_of", seeing)
+    server.fault = lambda name, number: "500" if len(server.requests) > 12 else None
+    config = run_of(tmp_path / "out", server, resume=True)
+    config.endpoint.max_tries = config.consistency.judge_endpoint.max_tries = 1
+    with pytest.raises(UnansweredError):
+        build_rationales(config)
+    monkeypatch.setattr(server_module, "usage_of", blind)
+    other = serve()
+    config = run_of(tmp_path / "out", other, resume=True)
+    with pytest.raises(ModelError, match="drops pictures"):
+        build_rationales(config)
+    assert len(other.requests) == 2
+
+
+@pytest.mark.parametrize("mark", ["\ufffc", "\ud83d"])
+def test_odd_characters_of_a_teacher_end_no_run(
+    mark: str, run_of: Run, tmp_path: Path, serve: Serve, server_module: Any, teacher_module: Any
+):
+    def answer(body: dict[str, Any]) -> str:
+        said = teacher_module.teach(body, server=server_module)
+        return said.replace("The colours", f"The{mark} colours").replace("well placed", f"well{mark} placed")
+
+    server = serve(answer)
+    assert build_rationales(run_of(tmp_path / "out", server))["counts"]["kept"] > 10
+    asked = len(server.requests)
+    build_rationales(run_of(tmp_path / "out", server, resume=True))
+    assert len(server.requests) == asked
+
+
+def test_two_processes_cannot_work_in_one_folder(run_of: Run, tmp_path: Path):
+    config = run_of(tmp_path / "out", limit=3)
+    with claimed(config, fingerprints={}), pytest.raises(ConfigError, match="another process is at work"):
+        build_rationales(config)
+
+
+def test_what_a_kill_left_of_the_settings_is_nobodys(run_of: Run, tmp_path: Path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / ".settings.json.0a1b2c3d4e5f.part").write_text("{")
+    assert build_rationales(run_of(tmp_path / "out", limit=3, resume=True))["counts"]["items"] == 3
+
+
+def test_a_picture_is_copied_whole_or_not_at_all_where_links_are_not_to_be_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "x.png").write_bytes(b"pixels" * 1000)
+
+    def refuse(*paths: Path) -> None:
+        raise OSError("no links here")
+
+    monkeypatch.setattr("os.link", refuse)
+    with monkeypatch.context() as full:
+        full.setattr("os.fsync", refuse)
+        with pytest.raises(OSError, match="no links"):
+            link_image(tmp_path / "a", tmp_path / "b", "x.png")
+    assert not (tmp_path / "b" / "x.png").exists()
+    link_image(tmp_path / "a", tmp_path / "b", "x.png")
+    assert (tmp_path / "b" / "x.png").read_bytes() == b"pixels" * 1000
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (
+            ("Summary: ", "All is blurred. Summary: "),
+            "something stands outside of the sections, or a section comes twice",
+        ),
+        (("Issues: ", "Summary: All is blurred.\nIssues: "), "something stands outside of the sections"),
+        (("Summary: ", "Summary: "), "the answer is too long to be read whole"),
+    ],
+)
+def test_what_no_judge_would_see_is_not_packed(
+    change: tuple[str, str],
+    reason: str,
+    run_of: Run,
+    tmp_path: Path,
+    serve: Serve,
+    server_module: Any,
+    teacher_module: Any,
+):
+    def answer(body: dict[str, Any]) -> str:
+        text = teacher_module.teach(body, server=server_module)
+        return text.replace(*change) + " " * 100_000 if "too long" in reason else text.replace(*change)
+
+    with pytest.raises(DataError, match=reason):
+        build_rationales(run_of(tmp_path / "out", serve(answer), attempts=1, limit=2))

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from PIL import Image
 
 from loupe.core.answer import Answer
@@ -90,3 +91,27 @@ def test_a_flat_grey_picture_is_not_noisy_to_the_rules():
     row = check(episode(Issues="Strong noise. A tree."), RuleJudge(HintBounds()), label=False)
     assert [item["text"] for item in row["dropped"]] == ["Strong noise."]
     assert "noise is 0 at most" in row["dropped"][0]["reason"]
+
+
+def test_a_leak_outside_of_the_sentences_is_made_again():
+    row = check(episode(Decision="Easy.\nSummary: the mean opinion is 3.2."), None, tell=True)
+    assert row["problem"] == "speaks of what only the teacher was told"
+
+
+@pytest.mark.parametrize(
+    ("sentence", "leaks"),
+    [
+        ("The label on the bottle is sharp.", False),
+        ("In my opinion the sky is calm.", False),
+        ("People walk along the street.", False),
+        ("I know its score is 3.2, as people said.", True),
+        ("The label says 3.2.", True),
+        ("The opinion that was given is 3.2.", True),
+        ("It fits the known rating.", True),
+        ("The ground\ntruth is low.", True),
+    ],
+)
+def test_what_speaks_of_the_told_opinion_is_told_from_what_is_in_the_picture(sentence: str, leaks: bool):
+    row = check(episode(Summary=f"One. Two. {sentence}"), None, tell=True)
+    assert bool(row["dropped"]) is leaks
+    assert (sentence in row["texts"][0]) is not leaks

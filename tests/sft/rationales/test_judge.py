@@ -38,6 +38,13 @@ def labelled(distortion_class: str | None) -> Sample:
         ("A dark, blurry corner.", [("sharpness", False, True), ("brightness", False, True)]),
         ("An easy case, so I finish.", []),
         ("The blocks of flats are well lit.", []),
+        ("The picture is not blurry but noisy.", [("noise", True, True), ("sharpness", True, False)]),
+        ("The sky is noise-free.", [("noise", False, False)]),
+        ("Noise is absent.", [("noise", False, False)]),
+        ("Blur cannot be seen.", [("sharpness", True, False)]),
+        ("It is neither blurry nor too dark.", [("sharpness", True, False), ("brightness", True, False)]),
+        ("The picture is free of noise.", [("noise", False, False)]),
+        ("A building blocking the view.", []),
     ],
 )
 def test_words_make_claims_and_denials_turn_them_round(sentence: str, found: list[tuple[str, bool, bool]]):
@@ -77,6 +84,13 @@ def test_the_known_damage_decides_before_any_measurement():
     sentences = ("Noise.", "It is blurred.", "There is no blur.")
     assert list(judge.failing(case(*sentences, sample=labelled("noise")))) == [1]
     assert list(judge.failing(case(*sentences, sample=labelled(None)))) == [0, 1]
+
+
+def test_dark_things_are_no_darkening_to_the_label():
+    judge, shadows = RuleJudge(HintBounds()), Region(CORNER, replace(CALM, brightness=40))
+    sentences = ("The dark trees frame the sky.", "It is too dark.")
+    asked = case(*sentences, regions=(Region(WHOLE, CALM), shadows), sample=labelled("noise"))
+    assert list(judge.failing(asked)) == [1]
 
 
 def test_the_bounds_are_settings():

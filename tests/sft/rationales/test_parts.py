@@ -1,10 +1,11 @@
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from loupe.core.sections import sections_in
-from loupe.sft.rationales.parts import before_decision, parts_of, sentences, without
+from loupe.sft.rationales.parts import before_decision, covered, parts_of, sentences, without
 from loupe.sft.rationales.prompts import filled, load_prompts
 
 LABELS = ["Summary", "Directions", "Issues", "Decision"]
@@ -77,6 +78,29 @@ def test_no_text_breaks_the_cutting_and_sections_keep_their_words(words: str, la
         think = text[len("<think>") : text.find("</think>")]
         assert {part.label for part in parts_of(text, labels)} <= set(sections_in(think, labels))
     before_decision(text, labels)
+
+
+IN_FORM = (
+    "<think>\n1) Summary: A. B.\nDirections (good): C.\nIssues : D.\nDecision: E.\n</think>\n<answer>{}</answer>\n"
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        IN_FORM.replace("1) Summary", "People rated this 3.2. Summary"),
+        IN_FORM.replace("Directions (good)", "Summary: A second one.\nDirections (good)"),
+        IN_FORM.replace("E.", "E.\nIssues: More noise."),
+        IN_FORM.replace("</think>", "</think> It is blurred. </think>"),
+        IN_FORM.replace("</answer>", "</answer> <answer>{}</answer>"),
+        IN_FORM.replace("<think>", "It is dark. <think>"),
+        IN_FORM.replace("</think>", ""),
+    ],
+)
+def test_what_stands_outside_of_the_sections_is_found(text: str):
+    assert covered(IN_FORM, LABELS)
+    assert covered("<think> Anything. </think><answer>{}</answer>", [])
+    assert not covered(text, LABELS)
 
 
 def test_what_is_filled_in_is_never_filled_in_again():

@@ -49,3 +49,22 @@ def test_a_text_is_cut_where_sentences_were_taken_out():
     assert pieces("a b c", [("b", "why")]) == (("a ", ""), ("b", "why"), (" c", ""))
     assert pieces("a b", []) == (("a b", ""),)
     assert pieces("a b", [("z", "why")]) == (("a b", ""),)
+
+
+def test_no_more_pictures_are_opened_than_shown(
+    run_of: Callable[..., RationalesConfig], tmp_path: Path, synthetic_folder: Path
+):
+    import sys
+
+    build_rationales(run_of(tmp_path / "out"))
+    opened: list[str] = []
+    watching = [True]
+
+    def hook(event: str, given: tuple[Any, ...]) -> None:
+        if watching[0] and event == "open" and str(given[0]).endswith(".png"):
+            opened.append(str(given[0]))
+
+    sys.addaudithook(hook)
+    write_rationale_page(tmp_path / "out", data=synthetic_folder, count=3)
+    watching[0] = False
+    assert len(opened) == 3

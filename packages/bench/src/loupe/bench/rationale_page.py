@@ -7,6 +7,7 @@ failed attempt of an item that passed later. Text is handed over as it is; the t
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -67,10 +68,7 @@ def write_rationale_page(out: Path, *, data: Path, count: int = 12, seed: int = 
         for row in items
         for failure in row["failures"][-1:]
     ]
-    columns = [
-        [card for choice in _drawn(rows, seed=seed) if (card := _card(*choice, data=data, stages=stages))][:count]
-        for rows in (kept, dropped)
-    ]
+    columns = [_cards(_drawn(rows, seed=seed), count, data=data, stages=stages) for rows in (kept, dropped)]
     page = render_page(
         "rationales.html.jinja",
         kept=columns[0],
@@ -100,6 +98,14 @@ def _drawn(rows: Sequence[tuple[Row, int, str]], *, seed: int) -> list[tuple[Row
     ordered = sorted(rows, key=lambda row: row[0]["item"])
     Random(seed).shuffle(ordered)
     return ordered
+
+
+def _cards(
+    rows: Sequence[tuple[Row, int, str]], count: int, *, data: Path, stages: dict[str, dict[Key, Row]]
+) -> list[Card]:
+    """The first `count` that have a card; no picture is opened for more."""
+    made = (_card(*choice, data=data, stages=stages) for choice in rows)
+    return list(islice((card for card in made if card is not None), count))
 
 
 def _card(item: Row, attempt: int, reason: str, *, data: Path, stages: dict[str, dict[Key, Row]]) -> Card | None:

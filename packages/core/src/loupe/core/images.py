@@ -51,6 +51,8 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 """What brings a picture upright, by its EXIF orientation."""
+_LYING = (5, 6, 7, 8)
+"""Orientations that swap width and height."""
 
 
 def open_image(path: Path | str, *, max_pixels: int = 64_000_000) -> Image.Image:
@@ -83,6 +85,42 @@ def open_image(path: Path | str, *, max_pixels: int = 64_000_000) -> Image.Image
         raise ImageError(f"{name}: {_too_many(max_pixels)}") from error
     except _DECODER_ERRORS as error:
         raise ImageError(f"{name}: cannot be decoded ({_reason(error)}); save or download it again") from error
+
+
+def size_of(path: Path | str, *, max_pixels: int = 64_000_000) -> tuple[int, int]:
+    """Width and height of the picture that `open_image` gives, of a JPEG or PNG without decoding it, as a rule.
+
+    The file is read to its end. Raises what `open_image` raises; only data that are wrong between a sound beginning and
+    a sound end are not seen.
+    """
+    try:
+        size = _size_in_header(Path(path), max_pixels=max_pixels)
+    except (Image.DecompressionBombError, ImageError, *_DECODER_ERRORS):
+        size = None
+    # What is not known to be sound is decoded: that decides, and says in one line what is wrong.
+    return open_image(path, max_pixels=max_pixels).size if size is None else size
+
+
+def _size_in_header(path: Path, *, max_pixels: int) -> tuple[int, int] | None:
+    """Upright size of a JPEG that ends as one, or of a PNG whose checksums are right; None for anything else."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with Image.open(path, formats=FORMATS) as image:
+            _check_size(image.size, name=str(path), max_pixels=max_pixels)
+            size, kind = image.size, image.format
+            # Of a PNG the orientation may come last, so the library decodes it all to know; a square needs none.
+            if size[0] != size[1] and _orientation(image) in _LYING:
+                size = size[1], size[0]
+        if kind == "PNG":
+            with Image.open(path, formats=FORMATS) as image:
+                image.verify()
+            return size
+        return size if kind == "JPEG" and _ends_as_jpeg(path.read_bytes()) else None
+
+
+def _ends_as_jpeg(data: bytes) -> bool:
+    """Whether an end of image follows the last start of a scan; a preview in the header has both before that."""
+    return data.rfind(b"\xff\xd9") > data.rfind(b"\xff\xda")
 
 
 def _decode(path: Path, *, name: str, max_pixels: int) -> Image.Image:

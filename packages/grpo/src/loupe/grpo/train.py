@@ -18,8 +18,8 @@ from loupe.core.model.trainer_log import Progress, RunLogCallback, quiet_librari
 from loupe.core.protocol import Protocol, load_protocol
 from loupe.core.records import Sample
 from loupe.core.runs import RunFolder, open_run
-from loupe.core.watched import keep_watched
 from loupe.core.sampling import GREEDY
+from loupe.core.watched import keep_watched
 from loupe.data.store import load_samples
 from loupe.grpo.config import GrpoConfig
 from loupe.grpo.disk import room_for

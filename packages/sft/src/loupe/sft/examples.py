@@ -84,12 +84,12 @@ class Example:
         # The loop's controls show other regions than the ones that were asked for, in [0, 1], and so may a rationale.
         plain_policy = replace(policy, coordinates="unit", outside="clamp", zero_is_none=False)
         wish = self.read(number - 1)
-        answered = answer_to(wish, image, policy, look=Look.DECIDED, truth=None, rng=Random(0))
+        answered = answer_to(wish, image.size, policy, look=Look.DECIDED, truth=None, rng=Random(0))
         if answered is not None:
             asked = corners_in_pixels(wish.bbox_2d, *image.size, policy=policy)
             meant = corners_in_pixels(view, *image.size, policy=plain_policy)
             if any(_near(box, meant) for box in (asked, answered.region)):
-                return answered.image
+                return answered.picture(image)
         return image if view == WHOLE else crop(image, view, policy=plain_policy)[0]
 
 

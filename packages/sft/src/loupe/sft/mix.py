@@ -13,13 +13,17 @@ from loupe.sft.sources import load_examples
 
 
 def examples_of_mix(config: SftConfig) -> tuple[list[Example], list[Example]]:
-    """What is learnt from, and what is evaluated on. Raises ConfigError where there is none."""
+    """What is learnt from, and what is evaluated on. Raises ConfigError where there is none, or none of a source."""
     mix = config.mix.items()
-    written = [item for name, source in mix for item in load_examples(source, name, limit=source.limit)]
+    by_name = {name: load_examples(source, name, limit=source.limit) for name, source in mix}
+    written = [item for examples in by_name.values() for item in examples]
     if not written:
         raise ConfigError(
             f"{config.data} has no rationales to learn from; make some with `loupe data synth`, or name other sources"
         )
+    if hollow := [name for name, examples in by_name.items() if not examples]:
+        file = config.mix[hollow[0]].file("train")
+        raise ConfigError(f"{file} has no rationales; fill it, or leave out sources.{hollow[0]}")
     if not config.eval_every:
         return written, []
     held_out = [
@@ -53,7 +57,7 @@ def numbered(places: Sequence[int], tokens: Sequence[int]) -> datasets.Dataset |
 
 
 def repeated(places: Sequence[int], weight: float) -> list[int]:
-    """Each of the places `weight` times: whole copies of all, and a draw for what is left, the same every time."""
+    """Each of the places `weight` times: whole copies of all, and a draw for what is left, the same in every epoch."""
     copies, rest = divmod(weight, 1.0)
     drawn = np.random.default_rng(7).permutation(len(places))[: round(rest * len(places))]
     return [*places] * int(copies) + [places[place] for place in sorted(drawn.tolist())]

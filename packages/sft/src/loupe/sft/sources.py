@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from loupe.core.errors import ConfigError, DataError, MissingFileError
-from loupe.core.files import read_jsonl
-from loupe.core.protocol import load_protocol
+from loupe.core.errors import ConfigError, DataError, LoupeError, MissingFileError
+from loupe.core.files import read_json, read_jsonl
+from loupe.core.protocol import Protocol, load_protocol
 from loupe.core.records import Rationale
 from loupe.data.store import load_samples
 from loupe.sft.examples import Example, examples_of
+from loupe.sft.rows import rationale_of
 
 
 @dataclass
@@ -31,7 +32,7 @@ class RationaleSource:
     limit: int = 0
     """Rationales to learn from, drawn from all; 0 takes all."""
     weight: float = 1.0
-    """How often an epoch shows each example: 2 is twice, 0.5 shows one half of them."""
+    """How often an epoch shows each example: 2 is twice; 0.5 shows one half of them, the same half in every epoch."""
 
     def __post_init__(self) -> None:
         """Raises ConfigError."""
@@ -51,14 +52,15 @@ def load_examples(source: RationaleSource, name: str, *, split: str = "train", l
     """Examples of a split in the order of the file: `limit` of its rationales, drawn, where that is not 0.
 
     `name` is what the mix calls the source; its `data` and `protocol` are filled in. The rationale of a comparison
-    names its images "first|second". Raises MissingFileError, and DataError where a rationale names no image of the
-    split or takes more looks than the protocol has.
+    names its images "first|second". Raises MissingFileError, and DataError where a row is no rationale, names no image
+    of the split or takes more looks than the protocol has, and where all were written in another protocol.
     """
     file, folder, protocol = source.file(split), Path(source.data), load_protocol(source.protocol)
     if file is None:
         return []
     samples = {sample.id: sample for sample in load_samples(folder, split)}
     rationales = _read(file, split)
+    _check_protocol(file, protocol)
     if limit:
         # Drawn, for the file goes by pristine image; the same ones every time.
         drawn = np.random.default_rng(0).permutation(len(rationales))[:limit]
@@ -93,7 +95,37 @@ def _read(path: Path, split: str) -> list[Rationale]:
         raise MissingFileError(
             f"no {path}; make it with `loupe data synth` or `loupe data rationales`, or name another in {instead}"
         )
+    rationales: list[Rationale] = []
+    for row in read_jsonl(path):
+        try:
+            rationales.append(rationale_of(row))
+        except (TypeError, KeyError, ValueError) as error:
+            line = _line_of(path, len(rationales))
+            raise DataError(f"{path}, line {line}: a row does not fit ({error}); mend it or take it out") from error
+    return rationales
+
+
+def _line_of(path: Path, place: int) -> int:
+    """Number of the line that a row is on; empty lines are no rows."""
+    return [number for number, line in enumerate(path.read_bytes().split(b"\n"), 1) if line.strip()][place]
+
+
+def _check_protocol(file: Path, protocol: Protocol) -> None:
+    """Raises DataError where a builder wrote the folder of rationales that a file is in, and in another protocol."""
+    manifest = file.parent.parent / "manifest.json"
+    if file.parent.name != "rationales" or not manifest.is_file():
+        return
+    settings = read_json(manifest).get("config")
+    written: object = settings.get("protocol") if isinstance(settings, dict) else None
+    if not isinstance(written, str):
+        return
     try:
-        return [Rationale.from_json(row) for row in read_jsonl(path)]
-    except (TypeError, KeyError, ValueError) as error:
-        raise DataError(f"{path}: a row does not fit ({error}); was the file made by another version?") from error
+        name = load_protocol(written).name
+    except LoupeError:
+        # A file that is elsewhere by now.
+        name = written
+    if protocol.name not in (name, written):
+        raise DataError(
+            f"{file} was written in the protocol {name}; got protocol={protocol.name}, set protocol={written} or name "
+            "other rationales"
+        )

@@ -4,7 +4,7 @@ TRL gets rows that hold nothing but numbers and a collator that makes everything
 checked token by token), while optimisation, precision, distribution over processes and checkpoints are the library's.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,8 @@ from loupe.core.model.loading import load_model, save_model
 from loupe.core.model.local_policy import LocalPolicy
 from loupe.core.model.resume import last_checkpoint
 from loupe.core.model.trainer_log import Probe, Progress, RunLogCallback, quiet_libraries, train_quietly
-from loupe.core.protocol import load_protocol
+from loupe.core.protocol import Protocol, load_protocol
+from loupe.core.records import Sample
 from loupe.core.runs import RunFolder, open_run
 from loupe.core.sampling import Sampling
 from loupe.core.watched import keep_watched
@@ -35,7 +36,7 @@ from loupe.sft.mix import epoch_of, examples_of_mix, numbered
 from loupe.sft.one_row import takes_one_row
 from loupe.sft.own_words import own_words, spoken_examples, without_ratings
 from loupe.sft.trainer import RationaleTrainer
-from loupe.zoom.inputs import loop_inputs
+from loupe.zoom.inputs import LoopInput, loop_inputs
 from loupe.zoom.probe import episode_probe, spread
 
 
@@ -62,6 +63,7 @@ def run_sft(
     encoder = ChatEncoder(processor)
     measured = partial(fitting, encoder=encoder, max_tokens=config.max_tokens, progress=measuring)
     fitted, evaluated = measured(written), measured(held_out)
+    inputs, protocol = _watched(config)
     run = _run_folder(config, arguments)
     if config.own_words:
         own = measured(_own_words(config, model, processor, playing=playing))
@@ -69,7 +71,8 @@ def run_sft(
     epoch, first = epoch_of(config, fitted), arguments.process_index == 0
     if first:
         _tell(run, fitted, evaluated, say=say)
-    probe = _probe(config, run, processor, main=first)
+        if inputs:
+            keep_watched(run.path, ((sample, item.image) for sample, item in inputs))
     examples = [*fitted.kept, *evaluated.kept]
     trainer = RationaleTrainer(
         model=model,
@@ -79,7 +82,7 @@ def run_sft(
         eval_dataset=numbered(range(len(fitted.kept), len(examples)), (*fitted.tokens, *evaluated.tokens)),
         data_collator=ExampleCollator(examples, encoder, packed=config.pack and takes_one_row(model)),
         callbacks=[
-            RunLogCallback(run, probe, probe_every=config.probe_every, progress=progress),
+            RunLogCallback(run, _probe(inputs, protocol, processor), probe_every=config.probe_every, progress=progress),
             EarlyStop(config.patience),
         ],
         rounds=max(look + 1 for example in examples for look, _ in example.written),
@@ -106,11 +109,19 @@ def _run_folder(config: SftConfig, arguments: Any) -> RunFolder:
     """The run folder, made by the first process alone: to the others a half-made one would look like another run."""
     out, sources = Path(config.out), config.mix.values()
     named = [Path(path) for source in sources for path in (source.rationales, source.held_out) if path]
-    manifests = dict.fromkeys(Path(source.data) / "manifest.json" for source in sources)
+    files = [file for folder in dict.fromkeys(Path(source.data) for source in sources) for file in _labels(folder)]
     with arguments.main_process_first(local=False):
         if arguments.process_index > 0:
             return RunFolder(out)
-        return open_run(out, config, data=[*manifests, *named], start=config.model.path, resume=config.resume)
+        return open_run(out, config, data=[*files, *named], start=config.model.path, resume=config.resume)
+
+
+def _labels(folder: Path) -> list[Path]:
+    """What says which data a folder holds: its manifest, or without one its labels and rationales."""
+    if (manifest := folder / "manifest.json").is_file():
+        return [manifest]
+    names = [f"{part}{split}.jsonl" for part in ("", "rationales/") for split in ("train", "val")]
+    return [folder / name for name in names if (folder / name).is_file()]
 
 
 def _tell(run: RunFolder, fitted: Fitted, evaluated: Fitted, *, say: Callable[[str], None] | None) -> None:
@@ -124,17 +135,22 @@ def _tell(run: RunFolder, fitted: Fitted, evaluated: Fitted, *, say: Callable[[s
             say(f"held out: {line}")
 
 
-def _probe(config: SftConfig, run: RunFolder, processor: Any, *, main: bool) -> Probe:
-    """Plays the fixed images, of which copies are kept: held-out ones of the first source that shows one image."""
+def _watched(config: SftConfig) -> tuple[list[tuple[Sample, LoopInput]], Protocol]:
+    """The fixed images to watch and the protocol to play them in: held-out ones of the first source that shows one
+    image and has any; none where no source has."""
     asked = [(load_protocol(source.protocol), Path(source.data)) for source in config.mix.values()]
-    single = [(protocol, data) for protocol, data in asked if "choice" not in protocol.asks]
-    if not single or not config.probe_images:
+    for protocol, data in asked if config.probe_images else []:
+        if "choice" not in protocol.asks and (data / "val.jsonl").is_file():
+            samples = spread(load_samples(data, "val"), config.probe_images)
+            return list(zip(samples, loop_inputs(data, samples), strict=True)), protocol
+    return [], asked[0][0]
+
+
+def _probe(watched: Sequence[tuple[Sample, LoopInput]], protocol: Protocol, processor: Any) -> Probe:
+    """Plays the fixed images."""
+    if not watched:
         return lambda _model: []
-    protocol, data = single[0]
-    samples = spread(load_samples(data, "val"), config.probe_images)
-    inputs = loop_inputs(data, samples)
-    if main:
-        keep_watched(run.path, zip(samples, (item.image for item in inputs), strict=True))
+    inputs = [item for _, item in watched]
     return episode_probe(
         inputs, protocol, lambda trained: LocalPolicy(trained, processor, max_new_tokens=protocol.max_new_tokens)
     )

@@ -6,6 +6,7 @@ in a journal, and an answer that is there already is not asked for again.
 """
 
 import random
+import secrets
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -21,7 +22,7 @@ from loupe.core.model.endpoint_config import NO_KEY, EndpointConfig
 from loupe.core.model.endpoint_journal import Journal
 from loupe.core.model.endpoint_reply import EndpointReply, UnreadableAnswerError, read_reply, refused
 from loupe.core.model.endpoint_request import request_body, request_name
-from loupe.core.model.threads import in_threads
+from loupe.core.model.threads import in_threads, within
 from loupe.core.policy import Conversation, Reply, UserTurn
 from loupe.core.printable import printable
 
@@ -38,10 +39,18 @@ _ADVICE = {
 }
 _PATIENCE = 10
 """A server's own waiting time is obeyed up to this multiple of the longest wait."""
+_STRIKES = 3
+"""Requests that a server may reject before it has answered any; then it is the settings that it rejects."""
+_GRACE_S = 0.5
+"""Seconds beyond its time for a try that hears nothing to end by itself, and close its connection."""
 
 
 class UnansweredError(ModelError):
     """A request failed as often as it may be made; the same request may work later."""
+
+
+class RejectedError(ModelError):
+    """The server does not take one request (400, 413), as where a picture or words are too long; others it may."""
 
 
 class _BrokenError(ModelError):
@@ -67,6 +76,7 @@ class EndpointPolicy:
         )
         self._places = threading.BoundedSemaphore(config.concurrency)
         self._broken = threading.Event()
+        self._rejected = 0
 
     def respond(self, conversations: Sequence[Conversation], *, seed: int) -> list[Reply]:
         """One reply per conversation, in order. Raises ModelError; UnansweredError where patience was not enough."""
@@ -77,12 +87,15 @@ class EndpointPolicy:
         replies = dict(in_threads(conversations, ask, workers=self.config.concurrency))
         return [replies[place] for place in range(len(conversations))]
 
-    def ask(self, conversation: Conversation, *, seed: int) -> EndpointReply:
-        """The reply to one conversation, from the journal where it is there. Raises as `respond`."""
+    def ask(self, conversation: Conversation, *, seed: int, anew: bool = False) -> EndpointReply:
+        """The reply to one conversation, from the journal where it is there and not wanted `anew`. Raises as `respond`,
+        and RejectedError where the server does not take this request."""
         body = request_body(conversation, self.config, seed=seed)
         name = request_name(conversation, body)
-        if (kept := self.journal.find(name)) is not None:
+        if not anew and (kept := self.journal.find(name)) is not None:
             return kept
+        # A server that knows the header must not repeat what it answered to another process.
+        header = f"{name}-{secrets.token_hex(8)}" if anew else name
         last = ""
         for number in range(1, self.config.max_tries + 1):
             try:
@@ -90,7 +103,7 @@ class EndpointPolicy:
                     if self._broken.is_set():
                         raise _BrokenError(f"{self.config.base_url} refused another request; nothing more is asked")
                     self.journal.sent(name, conversation.key)
-                    reply = self._try(name, body)
+                    reply = self._try(header, body)
             except _Fault as fault:
                 last = fault.kind
                 self.journal.fault(name, fault.kind)
@@ -98,9 +111,10 @@ class EndpointPolicy:
                     self._wait(number, fault)
             except _BrokenError:
                 raise
-            except ModelError:
+            except ModelError as error:
                 self.journal.fault(name, "not accepted")
-                self._broken.set()
+                if not isinstance(error, RejectedError) or self._strikes():
+                    self._broken.set()
                 raise
             else:
                 self.journal.answered(name, reply)
@@ -114,37 +128,52 @@ class EndpointPolicy:
         """Ask once with and once without a picture. Raises ModelError where both take the same number of prompt tokens:
         some servers drop the pictures of a model that they take for a language model, and say nothing.
 
-        Where the server counts no tokens, nothing is known and nothing is raised.
+        Both are asked each time, whatever the journal holds: the server may be another one. Where it counts no tokens,
+        or refuses to answer, nothing is known and nothing is raised.
         """
         words = "Say OK."
         picture = Image.new("RGB", (224, 224), (96, 128, 160))
         seeing = Conversation("sight/picture", "", [UserTurn((picture,), words)], max_new_tokens=16)
         blind = Conversation("sight/words", "", [UserTurn((), words)], max_new_tokens=16)
-        shown, unseen = (self.ask(item, seed=0).prompt_tokens for item in (seeing, blind))
-        if unseen and shown <= unseen:
+        replies = [self.ask(item, seed=0, anew=True) for item in (seeing, blind)]
+        shown, unseen = (reply.prompt_tokens for reply in replies)
+        if any(reply.refusal for reply in replies) or not shown or not unseen:
+            return
+        if shown <= unseen:
             raise ModelError(
                 f"{self.config.base_url}: {self.config.model} takes {shown} prompt tokens with a picture, {unseen} "
                 "without one: the server drops pictures; serve a vision model, with the processor that belongs to it"
             )
 
+    def _strikes(self) -> bool:
+        """Whether the server has rejected too much, and answered nothing, to be asked on."""
+        self._rejected += 1
+        return self._rejected >= _STRIKES and not self.journal.has_answers
+
     def _try(self, name: str, body: dict[str, Any]) -> EndpointReply:
         begun = time.monotonic()
         rest = {key: value for key, value in body.items() if key not in ("model", "messages")}
-        try:
+
+        def send() -> str:
             raw = self._client.chat.completions.with_raw_response.create(
                 model=body["model"],
                 messages=body["messages"],
                 extra_body=rest,
                 extra_headers={"Idempotency-Key": name},
             )
-        except openai.APITimeoutError as error:
+            return raw.text
+
+        try:
+            # The client's own time is that of each read: a server that sends a byte now and then would never run out.
+            text = within(self.config.timeout_s + _GRACE_S, send)
+        except (openai.APITimeoutError, TimeoutError) as error:
             raise _Fault("timeout") from error
         except openai.APIConnectionError as error:
             raise _Fault("connection") from error
         except openai.APIStatusError as error:
             return self._no_answer(error, seconds=time.monotonic() - begun)
         try:
-            return read_reply(raw.text, seconds=time.monotonic() - begun)
+            return read_reply(text, seconds=time.monotonic() - begun)
         except UnreadableAnswerError as error:
             raise _Fault("unreadable") from error
 
@@ -156,11 +185,13 @@ class EndpointPolicy:
         if (status in _PASSING or status >= 500) and code != _SPENT:
             raise _Fault(str(status), wait=retry_after(error.response.headers)) from error
         advice = "add to the account" if code == _SPENT else _ADVICE.get(status, "check the settings of the endpoint")
-        said = " ".join(error.message.split())[:300]
+        said = " ".join(error.message.split())
         if self._key != NO_KEY:
+            # Before the cut, or the first half of a key would be left.
             said = said.replace(self._key, "***")
+        kind = RejectedError if status in (400, 413) else ModelError
         # Without its cause: that holds the request, and with it the key.
-        raise ModelError(f"{self.config.base_url} answers {status}: {printable(said)}; {advice}") from None
+        raise kind(f"{self.config.base_url} answers {status}: {printable(said[:300])}; {advice}") from None
 
     def _wait(self, number: int, fault: _Fault) -> None:
         longest = self.config.max_backoff_s

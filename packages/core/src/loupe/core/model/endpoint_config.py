@@ -40,13 +40,14 @@ class EndpointConfig:
     log_probs: bool = False
     """Whether to ask for log-probabilities; the entropy of an answer is known only where the server gives them."""
     top_log_probs: int = 5
-    """Alternatives a token that come with them, at most 20."""
+    """Alternatives a token that come with them, 1 to 20."""
     extra: dict[str, Any] = field(default_factory=dict[str, Any])
     """Further fields of each request, as the server at hand names them."""
     concurrency: int = 4
     """Requests under way at a time."""
     timeout_s: float = 120.0
-    """Seconds to wait for an answer before the request is made again."""
+    """Seconds that one try may take in all, from the first byte sent to the last one read, before the request is made
+    again."""
     max_tries: int = 8
     """How often one request is made before it counts as failed."""
     backoff_s: float = 1.0
@@ -56,7 +57,12 @@ class EndpointConfig:
 
     def check(self) -> None:
         """Refuse what cannot work, before the first request. Raises ConfigError."""
-        address = urlsplit(self.base_url)
+        try:
+            address = urlsplit(self.base_url)
+        except ValueError as error:
+            raise ConfigError(
+                f"got base_url={self.base_url!r} ({error}); wanted an address as http://HOST/v1"
+            ) from error
         if address.scheme not in ("http", "https") or not address.hostname or not self.model:
             raise ConfigError(
                 "an endpoint wants base_url and model, for example base_url=http://127.0.0.1:8000/v1 model=NAME"
@@ -71,10 +77,14 @@ class EndpointConfig:
                 f"got image_format {self.image_format!r} and jpeg_quality {self.jpeg_quality}; "
                 "wanted png or jpeg, and 1 to 100"
             )
-        if not (self.concurrency >= 1 and self.max_tries >= 1 and self.timeout_s > 0 and 0 <= self.top_log_probs <= 20):
+        if not (self.concurrency >= 1 and self.max_tries >= 1 and self.timeout_s > 0):
             raise ConfigError(
-                f"got concurrency {self.concurrency}, max_tries {self.max_tries}, timeout_s {self.timeout_s}, "
-                f"top_log_probs {self.top_log_probs}; wanted 1 or more, 1 or more, above 0, and 0 to 20"
+                f"got concurrency {self.concurrency}, max_tries {self.max_tries}, timeout_s {self.timeout_s}; "
+                "wanted 1 or more, 1 or more, and above 0"
+            )
+        if not 1 <= self.top_log_probs <= 20:
+            raise ConfigError(
+                f"got top_log_probs {self.top_log_probs}; wanted 1 to 20: entropy is that of alternatives"
             )
         if not (self.backoff_s >= 0 and self.max_backoff_s >= 0 and self.max_new_tokens >= 0):
             raise ConfigError(
@@ -91,5 +101,10 @@ class EndpointConfig:
             raise ConfigError(
                 f"the environment variable {self.key_variable} is not set; export the key in it, or set key_variable "
                 "to the name of another one, or to nothing where the server wants no key"
+            )
+        if not (key.isascii() and key.isprintable()):
+            raise ConfigError(
+                f"the key in the environment variable {self.key_variable} holds characters that no header can carry; "
+                "wanted plain ASCII in one line; copy it again"
             )
         return key

@@ -21,8 +21,9 @@ class Cost:
     """What requests came to. `sent` = `answered` + all `faults` + `unknown`.
 
     `requests` are different ones, `sent` all tries, `answered` those with an answer, whose tokens are counted as the
-    server reports them. `retried` are tries beyond the first of a request, `failed` requests without an answer so far,
-    `refused` answers without text, `unknown` tries that were under way when a process was killed.
+    server reports them. `retried` are tries beyond the first of a request that had no answer yet, `failed` requests
+    without an answer so far, `refused` answers without text, `unknown` tries that were under way when a process was
+    killed. A request that is asked anew although it has an answer is answered as often.
     """
 
     requests: int
@@ -48,6 +49,7 @@ class Journal:
         """Takes up what the file holds. Raises DataError where it is no journal."""
         self._path, self._lock = path, Lock()
         self._replies: dict[str, EndpointReply] = {}
+        self._answers: list[tuple[int, int, bool]] = []
         self._sent: Counter[str] = Counter()
         self._faults: Counter[str] = Counter()
         for row in read_jsonl(path) if path is not None and path.is_file() else []:
@@ -60,6 +62,12 @@ class Journal:
         """The answer to a request, where there is one."""
         with self._lock:
             return self._replies.get(request)
+
+    @property
+    def has_answers(self) -> bool:
+        """Whether any request was ever answered."""
+        with self._lock:
+            return bool(self._replies)
 
     def sent(self, request: str, key: str) -> None:
         """Note that a try begins."""
@@ -76,17 +84,18 @@ class Journal:
     def cost(self) -> Cost:
         """All that was asked so far, by this process and by those before it."""
         with self._lock:
-            sent, faults, replies = sum(self._sent.values()), dict(sorted(self._faults.items())), self._replies
+            sent, faults, answers = sum(self._sent.values()), dict(sorted(self._faults.items())), self._answers
+            asked_anew = len(answers) - len(self._replies)
             return Cost(
                 requests=len(self._sent),
                 sent=sent,
-                answered=len(replies),
-                retried=sent - len(self._sent),
-                failed=len(self._sent.keys() - replies.keys()),
-                refused=sum(reply.refusal is not None for reply in replies.values()),
-                unknown=sent - len(replies) - sum(faults.values()),
-                prompt_tokens=sum(reply.prompt_tokens for reply in replies.values()),
-                completion_tokens=sum(reply.completion_tokens for reply in replies.values()),
+                answered=len(answers),
+                retried=sent - len(self._sent) - asked_anew,
+                failed=len(self._sent.keys() - self._replies.keys()),
+                refused=sum(refused for _, _, refused in answers),
+                unknown=sent - len(answers) - sum(faults.values()),
+                prompt_tokens=sum(tokens for tokens, _, _ in answers),
+                completion_tokens=sum(tokens for _, tokens, _ in answers),
                 faults=faults,
             )
 
@@ -99,7 +108,9 @@ class Journal:
     def _take(self, row: dict[str, Any]) -> None:
         request, event = row["request"], row["event"]
         if event == "answered":
-            self._replies[request] = EndpointReply.from_json(row["reply"])
+            reply = EndpointReply.from_json(row["reply"])
+            self._replies[request] = reply
+            self._answers.append((reply.prompt_tokens, reply.completion_tokens, reply.refusal is not None))
         elif event == "fault":
             self._faults[row["kind"]] += 1
         elif event == "sent":

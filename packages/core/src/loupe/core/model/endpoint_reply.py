@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self, cast
 
 from loupe.core.dialects.tags import END_THINK, THINK
-from loupe.core.policy import Reply
+from loupe.core.policy import PICTURE, Reply
 
 _LEAST = 1e-9
 
@@ -69,12 +69,11 @@ def read_reply(text: str, *, seconds: float) -> EndpointReply:
         raise UnreadableAnswerError(f"{type(error).__name__}: {str(error)[:80]}") from error
     prompt_tokens, completion_tokens = _usage(body)
     if refusal or reason == "content_filter":
-        return refused(str(refusal or reason)[:300], seconds, prompt_tokens, completion_tokens)
-    if content is not None and not isinstance(content, str):
-        raise UnreadableAnswerError(f"the content is a {type(content).__name__}")
+        return refused(_clean(str(refusal or reason))[:300], seconds, prompt_tokens, completion_tokens)
+    written = _clean(_text(content))
     thought = message.get("reasoning_content") or message.get("reasoning")
-    said = _whole(content or "", thought if isinstance(thought, str) else "")
-    offsets, entropies = _entropies(choice, shift=len(said) - len(content or ""))
+    said = _whole(written, _clean(thought) if isinstance(thought, str) else "")
+    offsets, entropies = _entropies(choice, shift=len(said) - len(written))
     return EndpointReply(
         text=said,
         truncated=reason == "length",
@@ -95,6 +94,21 @@ def refused(reason: str, seconds: float, prompt_tokens: int = 0, completion_toke
         prompt_tokens=prompt_tokens,
         completion_tokens=completion_tokens,
     )
+
+
+def _text(content: Any) -> str:
+    """The text of a message: a string, or the parts of a list, all of them text. Raises UnreadableAnswerError."""
+    if content is None or isinstance(content, str):
+        return content or ""
+    try:
+        return "".join([str.__str__(part["text"]) for part in content])
+    except (TypeError, LookupError) as error:
+        raise UnreadableAnswerError(f"the content is a {type(content).__name__} that is not all text") from error
+
+
+def _clean(text: str) -> str:
+    """The text without what could not be asked, written or named again: places of pictures, and lone surrogates."""
+    return text.replace(PICTURE, "").encode("utf-8", "replace").decode("utf-8")
 
 
 def _whole(content: str, thought: str) -> str:
@@ -122,7 +136,7 @@ def _entropies(choice: Mapping[str, Any], *, shift: int) -> tuple[tuple[int, ...
         for token in (choice.get("logprobs") or {}).get("content") or []:
             offsets.append(place)
             entropies.append(round(entropy_of([float(item["logprob"]) for item in token["top_logprobs"]]), 4))
-            place += len(token["token"])
+            place += len(_clean(token["token"]))
     except (TypeError, LookupError, ValueError, AttributeError):
         return (), ()
     return tuple(offsets), tuple(entropies)

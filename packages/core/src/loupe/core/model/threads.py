@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from queue import Queue
+from queue import Empty, Queue
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -48,3 +48,24 @@ def in_threads(items: Sequence[T], work: Callable[[T], R], *, workers: int) -> I
         stopped.set()
     if failure is not None:
         raise failure
+
+
+def within(seconds: float, work: Callable[[], R]) -> R:
+    """What `work` returns or raises. Raises TimeoutError where that takes longer: then it is left behind to end by
+    itself, in a thread that dies with the process."""
+    done: Queue[tuple[R | None, BaseException | None]] = Queue()
+
+    def run() -> None:
+        try:
+            done.put((work(), None))
+        except BaseException as error:  # noqa: BLE001 - it is raised again in the thread that asked
+            done.put((None, error))
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        result, error = done.get(timeout=seconds)
+    except Empty:
+        raise TimeoutError(f"not done after {seconds:g} s") from None
+    if error is not None:
+        raise error
+    return result  # type: ignore[return-value] - a result stands wherever there is no error

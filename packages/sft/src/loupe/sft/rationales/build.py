@@ -10,7 +10,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from loupe.core.errors import ConfigError, DataError
+from loupe.core.errors import DataError
 from loupe.core.model.endpoint import EndpointPolicy
 from loupe.core.model.endpoint_journal import Cost, Journal
 from loupe.core.model.threads import in_threads
@@ -18,12 +18,13 @@ from loupe.core.policy import Policy
 from loupe.core.protocol import Protocol, load_protocol
 from loupe.core.records import Sample
 from loupe.data.store import load_evidence, load_samples
-from loupe.sft.rationales.config import RationalesConfig
+from loupe.sft.rationales.config import SPLITS, RationalesConfig
 from loupe.sft.rationales.consistency import ConsistencyFilter
-from loupe.sft.rationales.folder import STAGES, claim
+from loupe.sft.rationales.folder import MANIFEST, STAGES, claimed
 from loupe.sft.rationales.generate import Generator
 from loupe.sft.rationales.judge import EndpointJudge, Judge, RuleJudge
 from loupe.sft.rationales.pack import pack
+from loupe.sft.rationales.pictures import check_ids, check_measurable, check_pictures
 from loupe.sft.rationales.prompts import Prompts, load_prompts
 from loupe.sft.rationales.reliance import RelianceFilter
 from loupe.sft.rationales.settle import Builder, Settled
@@ -36,15 +37,36 @@ Progress = Callable[[int, int], None]
 def build_rationales(config: RationalesConfig, *, progress: Progress = lambda done, total: None) -> dict[str, Any]:
     """Write the folder; returns its manifest. `progress(done, total)` counts pictures that are settled.
 
-    Raises ConfigError, MissingFileError, DataError before any request; ModelError where an endpoint cannot be used, and
-    UnansweredError where it gave no answer for too long: then the same run can go on later.
+    Raises ConfigError, MissingFileError, DataError, ImageError before any request; ModelError where an endpoint cannot
+    be used, and UnansweredError where it gave no answer for too long: then the same run can go on later. DataError also
+    at the end, with all files written, where nothing was kept.
     """
     config.check()
     protocol, prompts = load_protocol(config.protocol), load_prompts(config.prompts)
     samples = [sample for split in config.splits for sample in _pictures(config, split)]
+    check_ids(samples)
+    check_pictures(Path(config.data), [*samples, *_taken_over(config)])
+    check_measurable(Path(config.data), samples)
     fingerprints = {"protocol": protocol.fingerprint, "prompts": prompts.fingerprint}
     _check_settings(config)
-    out = claim(config, fingerprints=fingerprints)
+    with claimed(config, fingerprints=fingerprints) as out:
+        manifest = _built(config, protocol, prompts, samples=samples, out=out, progress=progress)
+    if not manifest["counts"]["kept"]:
+        raise DataError(_nothing_kept(manifest, out))
+    return manifest
+
+
+def _built(
+    config: RationalesConfig,
+    protocol: Protocol,
+    prompts: Prompts,
+    *,
+    samples: list[Sample],
+    out: Path,
+    progress: Progress,
+) -> dict[str, Any]:
+    """All stages over all pictures."""
+    fingerprints = {"protocol": protocol.fingerprint, "prompts": prompts.fingerprint}
     journals = {name: Journal(out / "requests" / f"{name}.jsonl") for name in STAGES}
     stages = {name: Stage(out / "stages" / f"{name}.jsonl") for name in STAGES}
     builder = _builder(config, protocol, prompts, samples=samples, journals=journals, stages=stages)
@@ -54,6 +76,26 @@ def build_rationales(config: RationalesConfig, *, progress: Progress = lambda do
         progress(len(settled), len(samples))
     costs: dict[str, Cost] = {name: journal.cost() for name, journal in journals.items()}
     return pack(settled.values(), config, stages=stages, costs=costs, fingerprints=fingerprints)
+
+
+def _nothing_kept(manifest: dict[str, Any], out: Path) -> str:
+    """One line: how often an attempt failed in each stage, and the commonest reason."""
+    causes = [
+        f"{count} times {stage}: {reason}"
+        for stage, reasons in manifest["reasons"].items()
+        for reason, count in sorted(reasons.items(), key=lambda item: -item[1])[:1]
+    ]
+    return (
+        f"nothing was kept of {manifest['counts']['items']} images ({'; '.join(causes)}); read items.jsonl in {out}, "
+        "then change the teacher or a filter and give another out"
+    )
+
+
+def _taken_over(config: RationalesConfig) -> list[Sample]:
+    """Samples of the splits that are not written for."""
+    data = Path(config.data)
+    others = [split for split in SPLITS if split not in config.splits and (data / f"{split}.jsonl").is_file()]
+    return [sample for split in others for sample in load_samples(data, split)]
 
 
 def _pictures(config: RationalesConfig, split: str) -> list[Sample]:
@@ -122,10 +164,10 @@ def _teachers(
         evidence = [item for split in there for item in load_evidence(folder, split)]
         truth = TruthPolicy(samples, evidence, protocol)
         return truth, truth
-    if protocol.max_rounds < 1:
-        raise ConfigError(f"protocol {protocol.name!r} has no rounds")
     writer = EndpointPolicy(config.endpoint, journal=journals["generate"])
-    writer.check_sight()
+    # A finished run has nothing left to ask, and may be packed again where no server is.
+    if journals["generate"].cost().failed or not (Path(config.out) / MANIFEST).is_file():
+        writer.check_sight()
     return writer, EndpointPolicy(config.endpoint, journal=journals["reliance"])
 
 

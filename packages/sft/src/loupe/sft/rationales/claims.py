@@ -1,7 +1,8 @@
 """What a sentence claims about brightness, contrast, colour, sharpness, blocks and noise, by plain words. Ours.
 
 Only for the judge that needs no model. A claim is a word of the list, with "no", "without" and the like shortly before
-it turned round. Words that are wishes or that name content are left out: a sentence without a claim cannot be checked.
+it, or "-free" and "is absent" behind it, turned round. Words that are wishes or that name content are left out: a
+sentence without a claim cannot be checked.
 """
 
 import re
@@ -37,8 +38,15 @@ _TABLE = (
     _words("noise|noisy|grain|grainy|graininess|speckles?|speckled", "noise", True, "noise"),
     _words("blur|blurs|blurry|blurred|blurring|blurriness|out of focus|smeared", "sharpness", False, "blur"),
     _words("sharp|crisp|in focus|finely detailed", "sharpness", True),
-    _words("block(?:iness|y|ing)|compression|jpeg artefacts?|jpeg artifacts?", "blockiness", True, "compression"),
-    _words("darkening|darkened|underexposed|underexposure|too dark|dark|dim|gloomy", "brightness", False, "darken"),
+    _words(
+        "block(?:iness|y)|blocking arte?facts?|compression|jpeg artefacts?|jpeg artifacts?",
+        "blockiness",
+        True,
+        "compression",
+    ),
+    _words("darkening|darkened|underexposed|underexposure|too dark", "brightness", False, "darken"),
+    # Of a thing as often as of the exposure: a measurement may speak against it, a label cannot.
+    _words("(?<!too )dark|dim|gloomy", "brightness", False),
     _words(
         "brightening|brightened|overexposed|overexposure|too bright|blown out|washed out",
         "brightness",
@@ -52,9 +60,17 @@ _TABLE = (
     _words("desaturated|colou?rless|monochrome|pale colou?rs|dull colou?rs", "colourfulness", False),
 )
 _NEGATED = re.compile(
-    r"\b(?:no|not|without|free (?:of|from)|lacks?|lacking|neither|nor|never|hardly any|absence of)\s+(?:\w+\s+){0,3}$",
+    r"\b(?:no|not|without|free (?:of|from)|lacks?|lacking|neither|nor|never|hardly any|absence of)\s+"
+    r"(?:(?!(?:but|yet|though|although|while|however|only|just)\b)\w+\s+){0,3}$",
     re.IGNORECASE,
 )
+_DENIED = re.compile(
+    r"(?:-|\s)free\b|\s+(?:is|are|was|were|seems?|appears?)\s+(?:absent|missing|nowhere"
+    r"|not\s+(?:present|visible|seen|noticeable|there|to be seen))\b"
+    r"|\s+(?:cannot|can not|could not)\s+be\s+(?:seen|found|made out)\b",
+    re.IGNORECASE,
+)
+"""What turns a word round from behind."""
 
 
 def claims(sentence: str) -> list[Claim]:
@@ -63,6 +79,7 @@ def claims(sentence: str) -> list[Claim]:
     for words in _TABLE:
         found = words.pattern.search(sentence)
         if found is not None:
-            negated = _NEGATED.search(sentence[: found.start()]) is not None
+            before = _NEGATED.search(sentence[: found.start()]) is not None
+            negated = before or _DENIED.match(sentence, found.end()) is not None
             made.append(Claim(words.measure, words.high is not negated, words.damage, not negated))
     return made

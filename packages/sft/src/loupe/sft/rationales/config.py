@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from loupe.core.errors import ConfigError
 from loupe.core.model.endpoint_config import EndpointConfig
+from loupe.core.protocol import load_protocol
 
 TEACHERS = ("endpoint", "truth")
 JUDGES = ("rules", "endpoint")
@@ -116,8 +117,8 @@ class RationalesConfig:
     attempts: int = 3
     """How often an item is made before it is dropped."""
     on_failure: str = "stop"
-    """What a request without an answer after all its tries does: stop ends the run, which can go on later; drop drops
-    the item."""
+    """What an item does whose request got no answer in all its tries or is not accepted (400, 413), or whose picture
+    cannot be decoded: stop ends the run, which can go on later; drop drops the item."""
     reliance: RelianceConfig = field(default_factory=RelianceConfig)
     """Visual Reliance Filtering."""
     consistency: ConsistencyConfig = field(default_factory=ConsistencyConfig)
@@ -130,7 +131,14 @@ class RationalesConfig:
     """Seed of the draw of pictures, of each request, and of the balance."""
 
     def check(self) -> None:
-        """Refuse what cannot work, before any request. Raises ConfigError."""
+        """Refuse what cannot work, before any request. Raises ConfigError, and MissingFileError for an unknown
+        protocol."""
+        asks = load_protocol(self.protocol).asks
+        if "rating" not in asks or "choice" in asks:
+            raise ConfigError(
+                f"got protocol={self.protocol}, which asks for {', '.join(asks) or 'nothing'}; wanted one that asks "
+                "for the rating of one picture, as zoom-iqa does"
+            )
         for name, value, known in (
             ("teacher", self.teacher, TEACHERS),
             ("consistency.judge", self.consistency.judge, JUDGES),

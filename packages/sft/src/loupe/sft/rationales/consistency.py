@@ -19,9 +19,17 @@ from loupe.sft.rationales.judge import Case, Judge
 from loupe.sft.rationales.parts import Part, parts_of, sentences, without
 
 _LEAK = re.compile(
-    r"\b(?:mean opinion|MOS|people rated|raters?|ground truth|(?:was|been|were) told|given (?:score|rating)|labels?)\b",
+    r"\bmean opinion|\bMOS\b|\braters?\b|\bground[\s-]+truth\b|\b(?:was|been|were)\s+told\b"
+    r"|\b(?:people|viewers|observers|others|humans)\s+(?:have\s+|had\s+)?(?:rated|said|scored|gave|judged|voted)\b"
+    r"|\b(?:given|known|true|actual|expected|human)\s+(?:scores?|ratings?|opinions?|labels?)\b"
+    r"|\b(?:scores?|ratings?|opinions?)\s+(?:that|which)\s+(?:was|were|is|are)\s+(?:given|known|told)\b"
+    r"|\b(?:I|we)\s+(?:already\s+)?know\s+(?:its|the|that\s+its|that\s+the)\s+(?:scores?|ratings?|opinions?|labels?)\b"
+    r"|\b(?:rating|quality|score|opinion)\s+labels?\b"
+    r"|\blabels?\s+(?:says?|said|gives?|gave|is|was|of)\s+(?:that\s+)?(?:it\s+is\s+)?"
+    r"(?:\d|very poor|poor|fair|good|excellent)",
     re.IGNORECASE,
 )
+"""A label alone is no leak: bottles have some."""
 _LEAKED = "speaks of what only the teacher was told"
 
 
@@ -60,7 +68,10 @@ class ConsistencyFilter:
         ]
         if problem := self._problem(found, set(failing)):
             return row | {"problem": problem}
-        return row | {"problem": None, "texts": _texts(episode, found, set(failing))}
+        texts = _texts(episode, found, set(failing))
+        if self.tell_opinion and any(_LEAK.search(text) for text in texts):
+            return row | {"problem": _LEAKED}
+        return row | {"problem": None, "texts": texts}
 
     def _sentences(self, episode: Episode) -> list[_Sentence]:
         made: list[_Sentence] = []

@@ -4,8 +4,10 @@
 from. The rest is written at the end: `rationales/`, the labels and pictures of a data folder, `items.jsonl`, manifest.
 """
 
+import fcntl
 import os
-import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,10 +15,11 @@ from typing import Any
 from loupe.core.config import to_yaml
 from loupe.core.environment import environment
 from loupe.core.errors import ConfigError
-from loupe.core.files import inside, read_json, sha256_file, write_json, write_text_atomic
+from loupe.core.files import inside, read_json, sha256_file, write_bytes_atomic, write_json, write_text_atomic
 from loupe.sft.rationales.config import RationalesConfig
 
 SETTINGS, MANIFEST, ITEMS, PAGE = "settings.json", "manifest.json", "items.jsonl", "rationales.html"
+LOCK = ".lock"
 STAGES = ("generate", "reliance", "consistency")
 _FREE = {
     "out", "resume", "on_failure", "base_url", "key_variable", "concurrency", "timeout_s", "max_tries", "backoff_s",
@@ -25,8 +28,10 @@ _FREE = {
 """Settings that a resumed run may change: they say how patiently and where to ask, and not what."""
 
 
-def claim(config: RationalesConfig, *, fingerprints: dict[str, str]) -> Path:
-    """The out folder, for this run alone. Raises ConfigError where it holds something else, or the same without resume.
+@contextmanager
+def claimed(config: RationalesConfig, *, fingerprints: dict[str, str]) -> Iterator[Path]:
+    """The out folder, for this run and this process alone as long as the block runs. Raises ConfigError where it holds
+    something else, or the same without resume, and where another process is at work in it.
 
     `fingerprints` are hashes of what the settings only name: the protocol, the prompts.
     """
@@ -38,12 +43,30 @@ def claim(config: RationalesConfig, *, fingerprints: dict[str, str]) -> Path:
         raise ConfigError(f"out={out} is the data folder itself; give another one")
     labels = {split: sha256_file(source / f"{split}.jsonl") for split in config.splits}
     settings = {"settings": _kept(asdict(config)), **fingerprints, "data_sha256": labels}
-    if out.exists() and any(out.iterdir()):
-        _same(out, settings, resume=config.resume)
-    write_json(out / SETTINGS, settings)
-    write_text_atomic(out / "config.yaml", to_yaml(config))
-    write_json(out / "environment.json", environment())
-    return out
+    with _locked(out):
+        if any(_counts(item) for item in out.iterdir()):
+            _same(out, settings, resume=config.resume)
+        write_json(out / SETTINGS, settings)
+        write_text_atomic(out / "config.yaml", to_yaml(config))
+        write_json(out / "environment.json", environment())
+        yield out
+
+
+@contextmanager
+def _locked(out: Path) -> Iterator[None]:
+    """The system lets go of the lock when its process ends, however that is."""
+    out.mkdir(parents=True, exist_ok=True)
+    with (out / LOCK).open("ab") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(f"another process is at work in {out}; wait for its end, or give another out") from None
+        yield
+
+
+def _counts(item: Path) -> bool:
+    """Whether a folder with this in it is somebody's: what a kill left of a write is nobody's."""
+    return item.name != LOCK and not (item.name.startswith(".") and item.name.endswith(".part"))
 
 
 def link_image(source: Path, out: Path, image: str) -> None:
@@ -55,7 +78,7 @@ def link_image(source: Path, out: Path, image: str) -> None:
     try:
         os.link(origin, target)
     except OSError:
-        shutil.copy2(origin, target)
+        write_bytes_atomic(target, origin.read_bytes())
 
 
 def _same(out: Path, settings: dict[str, Any], *, resume: bool) -> None:

@@ -10,12 +10,13 @@ from typing import Any
 from PIL import Image
 
 from loupe.core import numbers
+from loupe.core.answer import MAX_TEXT
 from loupe.core.model.endpoint_reply import EndpointReply
 from loupe.core.policy import Policy
 from loupe.core.protocol import Protocol
 from loupe.core.records import Episode, Sample, StopReason
 from loupe.core.sections import has_all
-from loupe.sft.rationales.parts import before_decision
+from loupe.sft.rationales.parts import before_decision, covered
 from loupe.sft.rationales.prompts import Prompts, filled
 from loupe.zoom.loop import LoopInput, Played, play
 
@@ -59,10 +60,14 @@ class Generator:
             return _ends(episode)
         for number, turn in enumerate(episode.turns):
             labels = self.protocol.later_sections if number else self.protocol.sections
+            if len(turn.text) > MAX_TEXT:
+                return f"the answer is too long to be read whole: look {number + 1}"
             if not turn.answer.well_formed or turn.answer.rating is None or not 1 <= turn.answer.rating <= 5:
                 return f"not in the form that the protocol asks for: look {number + 1}"
             if labels and not has_all(turn.answer.think, labels):
                 return f"a section is missing, or they are in another order: look {number + 1}"
+            if not covered(turn.text, labels):
+                return f"something stands outside of the sections, or a section comes twice: look {number + 1}"
         verdict = episode.verdict
         error = 0.0 if verdict is None or verdict.answer.rating is None else abs(verdict.answer.rating - sample.rating)
         if self.rating_tolerance and error > self.rating_tolerance:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from loupe.core.dialects.tags import THINK, thinking
+from loupe.core.dialects.tags import ANSWER, END_ANSWER, THINK, thinking
 from loupe.core.sections import sections_in
 
 _ENDS = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]*[A-Z0-9])")
@@ -36,6 +36,30 @@ def parts_of(text: str, labels: Sequence[str]) -> list[Part]:
             made.append(Part(label, start, start + len(words)))
             place = start + len(words)
     return made
+
+
+def covered(text: str, labels: Sequence[str]) -> bool:
+    """Whether the sections hold all that was thought, so that nothing goes unseen by who reads sentence by sentence.
+
+    Between two sections stands one label with at most a number and a remark in brackets, and behind the thinking one
+    answer. False where a label comes twice, and where words stand before the first one or beside the tags.
+    """
+    think, rest = thinking(text)
+    behind = rest.strip()
+    if not (behind.startswith(ANSWER) and behind.find(END_ANSWER) == len(behind) - len(END_ANSWER)):
+        return False
+    start = text.find(THINK)
+    place, end = start + len(THINK), start + len(THINK) + len(think)
+    if text[:start].strip():
+        return False
+    for part in parts_of(text, labels):
+        heading = (
+            rf"\s*(?:\d{{1,2}}[.)]\s*)?{re.escape(part.label)}\s*(?:\([^()\n]{{0,60}}\))?\s*:\s*" if labels else r"\s*"
+        )
+        if re.fullmatch(heading, text[place : part.start], re.IGNORECASE) is None:
+            return False
+        place = part.end
+    return not text[place:end].strip()
 
 
 def sentences(text: str, part: Part) -> list[tuple[int, int]]:

@@ -1,19 +1,36 @@
 """What becomes of one picture: made, checked twice, made again where it failed, and kept or dropped in the end."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
+from loupe.core.errors import ImageError, LoupeError
 from loupe.core.files import inside
 from loupe.core.images import open_image
-from loupe.core.model.endpoint import UnansweredError
+from loupe.core.model.endpoint import RejectedError, UnansweredError
 from loupe.core.records import Episode, Rationale, RationaleTurn, Sample
 from loupe.sft.rationales.consistency import ConsistencyFilter
 from loupe.sft.rationales.generate import Generator
 from loupe.sft.rationales.reliance import RelianceFilter
-from loupe.sft.rationales.stage import Stage
+from loupe.sft.rationales.stage import Row, Stage
+
+_LOSSES: dict[type[LoupeError], str] = {
+    UnansweredError: "no answer",
+    RejectedError: "a request was not accepted",
+    ImageError: "the picture cannot be opened",
+}
+"""What may take one item alone, and how it is counted."""
+
+
+class _LostError(Exception):
+    """An item came to its end in a stage, by an error that is about it alone."""
+
+    def __init__(self, stage: str, reason: str) -> None:
+        super().__init__(reason)
+        self.stage, self.reason = stage, reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +73,8 @@ class Builder:
         for attempt in range(self.attempts):
             try:
                 made = self._attempt(sample, attempt, lazily)
-            except UnansweredError as error:
-                if not self.drop_unanswered:
-                    raise
-                failures.append(Failure(attempt, "generate", f"no answer: {error}"))
+            except _LostError as lost:
+                failures.append(Failure(attempt, lost.stage, lost.reason))
                 break
             if isinstance(made, Failure):
                 failures.append(made)
@@ -69,28 +84,37 @@ class Builder:
         return Settled(sample, None, len(failures) - 1, None, 0, tuple(failures))
 
     def _attempt(self, sample: Sample, attempt: int, image: "_Lazily") -> Failure | tuple[Rationale, float, int]:
-        key, stages = f"{sample.id}#{attempt}", self.stages
-        made = stages["generate"].row(
-            sample.id, attempt, lambda: self.generator.generate(sample, image.open(), key=key)
-        )
+        key = f"{sample.id}#{attempt}"
+        made = self._row("generate", key, lambda: self.generator.generate(sample, image.open(), key=key))
         if made["problem"]:
             return Failure(attempt, "generate", made["problem"])
         episode = Episode.from_json(made["episode"])
         if self.reliance is not None:
             reliance, told = self.reliance, self.generator.told(sample)
-            checked = stages["reliance"].row(
-                sample.id,
-                attempt,
+            checked = self._row(
+                "reliance",
+                key,
                 lambda: reliance.check(episode, made["entropy"], told=told, size=image.open().size, key=f"{key}/blind"),
             )
             if not checked["passed"]:
                 return Failure(attempt, "reliance", checked["problem"] or "decided the same without the picture")
-        kept = stages["consistency"].row(
-            sample.id, attempt, lambda: self.consistency.check(sample, episode, image.open(), key=f"{key}/judge")
+        kept = self._row(
+            "consistency", key, lambda: self.consistency.check(sample, episode, image.open(), key=f"{key}/judge")
         )
         if kept["problem"]:
             return Failure(attempt, "consistency", kept["problem"])
         return rationale_of(episode, kept["texts"]), _rating(episode), len(kept["dropped"])
+
+    def _row(self, stage: str, key: str, make: Callable[[], Row]) -> Row:
+        """The row of a stage; `key` is "id#attempt". Raises _LostError where the item is to be dropped."""
+        item, _, attempt = key.rpartition("#")
+        try:
+            return self.stages[stage].row(item, int(attempt), make)
+        except tuple(_LOSSES) as error:
+            if not self.drop_unanswered:
+                raise
+            reason = next(words for kind, words in _LOSSES.items() if isinstance(error, kind))
+            raise _LostError(stage, f"{reason}: {error}") from error
 
 
 def rationale_of(episode: Episode, texts: list[str]) -> Rationale:
