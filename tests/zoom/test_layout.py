@@ -224,7 +224,6 @@ def test_controls_are_exactly_as_large_as_what_was_asked_for_also_in_a_corner() 
         ({"question": "see {crop}"}, "a first look has none"),
         ({"final_question": "{image} again"}, "not {crop}"),
         ({"asks": ["rating", "foo"]}, "foo"),
-        ({"asks": []}, "nothing"),
         ({"max_new_tokens": 0}, "max_new_tokens"),
         ({"layout": "spiral"}, "spiral"),
         ({"recalled_question": "{question}"}, "ways to put it"),

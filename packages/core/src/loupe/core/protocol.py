@@ -93,7 +93,7 @@ class Protocol:
         for name, least in (("max_total_tokens", 0), ("max_pixels", 0), ("max_new_tokens", 1)):
             if getattr(self, name) < least:
                 raise ConfigError(f"protocol {self.name!r}: got {name} {getattr(self, name)}; wanted {least} or more")
-        if strange := sorted(set(self.asks) - {*KEYS, "description"}) or ([] if self.asks else ["nothing"]):
+        if strange := sorted(set(self.asks) - {*KEYS, "description"}):
             raise ConfigError(
                 f"protocol {self.name!r}: asks holds {', '.join(strange)}; wanted some of {', '.join(KEYS)}, "
                 "description"
