@@ -16,8 +16,8 @@ from PIL import Image
 
 from loupe.bench.predictions import Prediction
 from loupe.bench.verdicts import trouble, verdict_of
-from loupe.core.files import inside, read_json, write_bytes_atomic, write_json
-from loupe.core.images import open_image
+from loupe.core.files import inside, read_json, write_json
+from loupe.core.images import open_image, write_png
 from loupe.core.records import WHOLE, Box, Episode, Sample, Turn
 
 FOLDER = "trails"
@@ -76,9 +76,7 @@ def keep_trail_images(predictions: Sequence[Prediction], *, data: Path, out: Pat
     names = {sample.id: f"{number:03d}.png" for number, sample in enumerate(_drawn(predictions, count, seed=seed))}
     sources = {item.sample.id: item.sample.image for item in predictions}
     for sample_id, name in names.items():
-        buffer = io.BytesIO()
-        open_image(inside(data, sources[sample_id])).save(buffer, format="PNG")
-        write_bytes_atomic(out / FOLDER / name, buffer.getvalue())
+        write_png(out / FOLDER / name, open_image(inside(data, sources[sample_id])))
     write_json(out / FOLDER / INDEX, names)
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from loupe.bench.assess import AssessConfig, Judgement
 
 
@@ -79,10 +81,11 @@ def assess(
             check_target(
                 target, keep=[*paths, *(file for file in (reference, prompts, Path(protocol)) if file is not None)]
             )
+    row_of = _rows(config, prompts=prompts_for_restoration)
     with progress_bar("pictures") as step:
         for judgement in judge(paths, config):
             judgements.append(judgement)
-            row = _row(judgement, config, prompts=prompts_for_restoration)
+            row = row_of(judgement)
             if output is not None:
                 append_jsonl(output, row)
             if as_json or prompts_for_restoration:
@@ -102,13 +105,14 @@ def assess(
         raise typer.Exit(1)
 
 
-def _row(judgement: "Judgement", config: "AssessConfig", *, prompts: bool) -> dict[str, Any]:
-    """The line of one picture: its result, or the prompts for a restorer in its place."""
+def _rows(config: "AssessConfig", *, prompts: bool) -> "Callable[[Judgement], dict[str, Any]]":
+    """What makes the line of a picture: its result, or the prompts for a restorer in its place."""
     if prompts:
         from loupe.bench.restoration.prompts import prompts_row
         from loupe.core.protocol import load_protocol
 
-        return prompts_row(judgement, load_protocol(config.protocol, prompts=config.prompts))
+        protocol = load_protocol(config.protocol, prompts=config.prompts)
+        return lambda judgement: prompts_row(judgement, protocol)
     from loupe.bench.assess import result_row
 
-    return result_row(judgement, config)
+    return lambda judgement: result_row(judgement, config)

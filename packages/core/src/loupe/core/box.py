@@ -8,6 +8,8 @@ from random import Random
 
 from loupe.core.records import Box
 
+_ROWS, _COLUMNS = ("top", "middle", "bottom"), ("left", "centre", "right")
+
 
 def area(box: Box) -> float:
     """Share of the image that the box covers, 0 to 1; 0 for a box with reversed corners."""
@@ -26,6 +28,12 @@ def shift_inside(box: Box) -> Box:
     x1, x2 = _shift(box[0], box[2])
     y1, y2 = _shift(box[1], box[3])
     return (x1, y1, x2, y2)
+
+
+def thirds(box: Box) -> tuple[str, str]:
+    """Row (top, middle, bottom) and column (left, centre, right) of a 3 x 3 grid in which the box's centre lies."""
+    x, y = ((box[first] + box[first + 2]) / 2 for first in (0, 1))
+    return _ROWS[min(2, max(0, int(3 * y)))], _COLUMNS[min(2, max(0, int(3 * x)))]
 
 
 def random_box(like: Box, *, rng: Random) -> Box:

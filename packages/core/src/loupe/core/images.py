@@ -16,6 +16,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
 from loupe.core.errors import ImageError, MissingFileError
+from loupe.core.files import write_bytes_atomic
 from loupe.core.numbers import count
 from loupe.core.printable import printable
 
@@ -121,6 +122,13 @@ def _size_in_header(path: Path, *, max_pixels: int) -> tuple[int, int] | None:
 def _ends_as_jpeg(data: bytes) -> bool:
     """Whether an end of image follows the last start of a scan; a preview in the header has both before that."""
     return data.rfind(b"\xff\xd9") > data.rfind(b"\xff\xda")
+
+
+def write_png(path: Path | str, image: Image.Image, *, compress_level: int = 6) -> None:
+    """Write a picture as PNG, so that a reader sees the old file or the new one. Makes missing folders."""
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG", compress_level=compress_level)
+    write_bytes_atomic(path, buffer.getvalue())
 
 
 def _decode(path: Path, *, name: str, max_pixels: int) -> Image.Image:

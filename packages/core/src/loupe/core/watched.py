@@ -4,7 +4,6 @@
 them too. Copies are small enough to keep and large enough to see what is wrong.
 """
 
-import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,8 @@ from typing import Any
 from PIL import Image
 
 from loupe.core.errors import DataError
-from loupe.core.files import inside, read_json, write_bytes_atomic, write_json
+from loupe.core.files import inside, read_json, write_json
+from loupe.core.images import write_png
 from loupe.core.records import Sample
 
 FOLDER, INDEX = "watched", "index.json"
@@ -33,11 +33,10 @@ def keep_watched(run: Path, images: Iterable[tuple[Sample, Image.Image]]) -> Non
     """Write the copies as PNG into `run`/watched, with an index; whatever was there is replaced."""
     rows: list[dict[str, Any]] = []
     for number, (sample, image) in enumerate(images):
-        small, buffer = image.copy(), io.BytesIO()
+        small = image.copy()
         small.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
-        small.save(buffer, format="PNG")
         rows.append({"file": f"{number:03d}.png", "sample": sample.to_json()})
-        write_bytes_atomic(run / FOLDER / rows[-1]["file"], buffer.getvalue())
+        write_png(run / FOLDER / rows[-1]["file"], small)
     write_json(run / FOLDER / INDEX, {"images": rows})
 
 

@@ -5,7 +5,6 @@ are those of the split whose degradation is known to be none; a split without su
 need them stay grey. What is there already is not made again.
 """
 
-import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -13,8 +12,8 @@ import numpy as np
 from PIL import Image
 
 from loupe.bench.audit.config import AuditConfig
-from loupe.core.files import inside, write_bytes_atomic, write_jsonl
-from loupe.core.images import open_image
+from loupe.core.files import inside, write_jsonl
+from loupe.core.images import open_image, write_png
 from loupe.core.records import WHOLE, Box, Degradation, Sample
 from loupe.data.degrade import CLEAN, Pixels
 from loupe.data.evidence import measure_views
@@ -124,6 +123,4 @@ def _pixels(sample: Sample, data: Path) -> Pixels:
 
 
 def _write(path: Path, pixels: Pixels) -> None:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format="PNG", compress_level=1)
-    write_bytes_atomic(path, buffer.getvalue())
+    write_png(path, Image.fromarray(pixels), compress_level=1)

@@ -12,6 +12,7 @@ from typing import Any
 
 from loupe.bench.assess import Judgement
 from loupe.bench.verdicts import last_word
+from loupe.core.box import thirds
 from loupe.core.protocol import Protocol
 from loupe.core.records import Box, Episode, Turn
 from loupe.core.sections import sections_in
@@ -39,8 +40,6 @@ _TOWARDS_ANY = "natural colours, true detail and balanced exposure"
 _AWAY_ANY = "halos, invented texture, over-smoothing"
 NO_DIAGNOSIS = "the answer holds neither a distortion class nor the sections that prompts are made of"
 """Why a picture with a usable answer has no prompts, as under a protocol that asks for a rating alone."""
-_ROWS = ("top", "middle", "bottom")
-_COLUMNS = ("left", "centre", "right")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +116,7 @@ def place(box: Box | None) -> str:
     """Where a box lies, in words with a space before them; nothing where it is unknown or most of the image."""
     if box is None or (box[2] - box[0]) * (box[3] - box[1]) > 0.6:
         return ""
-    row = _ROWS[min(2, max(0, int(3 * (box[1] + box[3]) / 2)))]
-    column = _COLUMNS[min(2, max(0, int(3 * (box[0] + box[2]) / 2)))]
+    row, column = thirds(box)
     if row == "middle":
         return " in the centre" if column == "centre" else f" on the {column}"
     return f" at the {row}" if column == "centre" else f" at the {row} {column}"

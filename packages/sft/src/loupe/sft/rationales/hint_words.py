@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from loupe.core import numbers
+from loupe.core.box import thirds
 from loupe.core.records import Sample, severity_word
 from loupe.sft.rationales.hints import Hints, Region
 
@@ -15,7 +16,6 @@ SCALES = {
     "noise": "grey levels, 0 none, from 8 on visible; fine texture counts too",
 }
 _PLACES = {"sharpness": 2, "blockiness": 2}
-_ROWS, _COLUMNS = ("top", "middle", "bottom"), ("left", "centre", "right")
 
 
 def hints_text(regions: Sequence[Region]) -> str:
@@ -46,8 +46,7 @@ def label_text(sample: Sample) -> str:
 
 def place(region: Region) -> str:
     """Where the centre of a region lies: "top left", "middle centre"."""
-    x, y = (region.box[0] + region.box[2]) / 2, (region.box[1] + region.box[3]) / 2
-    return f"{_ROWS[min(2, int(3 * y))]} {_COLUMNS[min(2, int(3 * x))]}"
+    return " ".join(thirds(region.box))
 
 
 def _shown(name: str, hints: Hints) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from loupe.core import numbers
+from loupe.core.box import thirds
 from loupe.core.records import DISTORTION_CLASSES, WHOLE, Box, Degradation, severity_word
 from loupe.data.rationale import finding
 
@@ -26,7 +27,6 @@ _ISSUES = {
     "pixelate": "{strength} pixelation {place}",
 }
 _QUALITY = ("very poor", "poor", "fair", "good", "excellent")
-_ROWS, _COLUMNS = ("top", "middle", "bottom"), ("left", "centre", "right")
 
 
 def first_sections(truth: Degradation, rng: np.random.Generator, *, rating: float, crop: Box | None) -> list[str]:
@@ -85,8 +85,7 @@ def where(box: Box | None) -> str:
     """Where a region lies, in words: "at the top left", "all over" for the whole picture."""
     if box is None or box == WHOLE:
         return "all over"
-    row = _ROWS[min(2, int(1.5 * (box[1] + box[3])))]
-    column = _COLUMNS[min(2, int(1.5 * (box[0] + box[2])))]
+    row, column = thirds(box)
     return "in the middle" if (row, column) == ("middle", "centre") else f"at the {row} {column}"
 
 
