@@ -1,10 +1,15 @@
 """What holds for every test: no network, one thread a process, and no deadline on a machine that is busy.
 
-And the two things that both training stages start from: a handful of synthetic images, and a model that knows nothing.
+And what several folders of tests start from: a handful of synthetic images, a model that knows nothing, and a server on
+loopback that teaches.
 """
 
 import os
+from collections.abc import Callable, Iterator
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -15,6 +20,8 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 settings.register_profile("loupe", deadline=None)
 settings.load_profile("loupe")
+
+TESTS = Path(__file__).parent
 
 
 @pytest.fixture(scope="session")
@@ -37,3 +44,36 @@ def blank_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("blank") / "model"
     save_model(build_pocket(processor.tokenizer, seed=3), processor, folder)
     return folder
+
+
+def _load(path: Path) -> ModuleType:
+    spec = spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def server_module() -> ModuleType:
+    return _load(TESTS / "core" / "model" / "endpoint_server.py")
+
+
+@pytest.fixture(scope="session")
+def teacher_module() -> ModuleType:
+    return _load(TESTS / "sft" / "rationales" / "teacher.py")
+
+
+@pytest.fixture
+def serve(server_module: ModuleType, teacher_module: ModuleType) -> Iterator[Callable[..., Any]]:
+    """Starts servers that teach, or answer as they are told, and closes them all."""
+    started: list[Any] = []
+
+    def start(answer: Any = None, **fields: Any) -> Any:
+        said = answer or (lambda body: teacher_module.teach(body, server=server_module))
+        started.append(server_module.Server(said, **fields))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.close()

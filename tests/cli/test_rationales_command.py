@@ -3,8 +3,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from importlib.util import module_from_spec, spec_from_file_location
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,34 +13,7 @@ import pytest
 from loupe.cli.main import main
 from loupe.core.files import read_json
 
-TESTS = Path(__file__).parents[1]
 PROGRAM = [sys.executable, "-c", "from loupe.cli.main import main; main()", "data", "rationales"]
-
-
-def load(path: Path) -> ModuleType:
-    spec = spec_from_file_location(path.stem, path)
-    assert spec is not None and spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
-def server_module() -> ModuleType:
-    return load(TESTS / "core" / "model" / "endpoint_server.py")
-
-
-@pytest.fixture
-def serve(server_module: ModuleType) -> Iterator[Callable[..., Any]]:
-    teacher, started = load(TESTS / "sft" / "rationales" / "teacher.py"), list[Any]()
-
-    def start(**fields: Any) -> Any:
-        started.append(server_module.Server(lambda body: teacher.teach(body, server=server_module), **fields))
-        return started[-1]
-
-    yield start
-    for server in started:
-        server.close()
 
 
 def words(server: Any, data: Path, out: Path) -> list[str]:
