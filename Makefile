@@ -9,8 +9,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PACKAGES := core data zoom rewards sft grpo bench cli
 EDITABLE := $(foreach name,$(PACKAGES),-e packages/$(name))
-TOOLS := ruff "pyright[nodejs]" import-linter pytest pytest-randomly hypothesis scipy scikit-image scikit-learn \
-	fastapi uvicorn
+TOOLS := ruff "pyright[nodejs]" import-linter pytest pytest-randomly hypothesis scikit-image fastapi uvicorn
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 TORCH := $(shell grep '^torch==' constraints.txt)
 

@@ -28,6 +28,7 @@ DISTRIBUTIONS = {
     "huggingface_hub": "huggingface-hub",
     "PIL": "pillow",
     "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
     "yaml": "pyyaml",
 }
 OPTIONAL = {"torchvision", "vllm"}

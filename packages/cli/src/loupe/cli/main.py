@@ -24,9 +24,12 @@ VERBS = {
     "sft": "Teach a base model to reason, zoom and rate, from written rationales.",
     "grpo": "Sharpen an SFT model by reinforcement learning on its own episodes.",
     "evaluate": "Judge a data split under several looks, and score what came of it.",
+    "compare-runs": "Compare two runs on the same images, with paired intervals.",
+    "score-file": "Score the predictions of any tool against opinions.",
     "report": "Make one HTML page of evaluations and trainings.",
     "ablate": "Find out what each reward is worth, over seeds and with intervals.",
     "assess": "Rate pictures, and show what the agent looked at.",
+    "rank": "Rank the pictures of a folder, with intervals.",
     "bench": "Measure parts of Loupe beside yardsticks.",
     "demo": "Walk the whole recipe on two CPU cores.",
     "pocket": "Make the pocket checkpoints from zero.",
@@ -64,7 +67,8 @@ def build_app(verb: str | None) -> typer.Typer:
         if name != verb:
             app.command(name, help=line)(_unloaded)
             continue
-        made = getattr(import_module(f"loupe.cli.{name}"), name)
+        function = name.replace("-", "_")
+        made = getattr(import_module(f"loupe.cli.{function}"), function)
         if isinstance(made, typer.Typer):
             app.add_typer(_guard_all(made), name=name, help=line)
         else:

@@ -4,6 +4,7 @@ All are frozen, hold plain values only, and go to and from JSON by `to_json` and
 a stage writes can be read by the next one, by pandas, or by a person.
 """
 
+import math
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Self
@@ -46,9 +47,13 @@ class Degradation:
 class Sample:
     """One labelled image of a data folder.
 
-    `image` is a path relative to that folder. `mos` is raw, on `scale_min`..`scale_max`; `rating` is the same opinion
-    on 1..5, higher is better. `ref_id` names the pristine image that it was made from. `hard` says that the evidence
-    in the overview is not enough (None where nobody measured it).
+    `image` is a path relative to that folder, and so is `reference`, the picture that it was made from. `mos` is raw,
+    on `scale_min`..`scale_max`; `rating` is the same opinion on 1..5, higher is better. Both are NaN, null in JSON,
+    where nobody rated the image. `mos_std` is on the scale of `mos`; `level_probs` says how opinions spread over the
+    five levels, the best first. `ref_id` names what the image shares with others: the pristine image that it was made
+    from, or the words that it was generated from. `distortion` is the data set's own word for what was done to it,
+    `degradation` what that is in Loupe's. `hard` says that the evidence in the overview is not enough (None where
+    nobody measured it).
     """
 
     id: str
@@ -64,6 +69,9 @@ class Sample:
     ref_id: str | None = None
     degradation: Degradation | None = None
     hard: bool | None = None
+    reference: str | None = None
+    distortion: str | None = None
+    level_probs: tuple[float, ...] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain dict, ready for `json.dumps`."""
@@ -72,10 +80,13 @@ class Sample:
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> Self:
         """Inverse of `to_json`. Raises TypeError on unknown or missing keys."""
-        fields = dict(row)
+        fields = _with_tuple(row, "level_probs")
+        for name in ("rating", "mos"):
+            if name in fields and fields[name] is None:
+                fields[name] = math.nan
         found: dict[str, Any] | None = fields.get("degradation")
         if found is not None:
-            fields["degradation"] = Degradation(**_with_box(found, "bbox_2d"))
+            fields["degradation"] = Degradation(**_with_tuple(found, "bbox_2d"))
         return cls(**fields)
 
 
@@ -198,19 +209,19 @@ class Rationale:
 
 
 def _turn(row: dict[str, Any]) -> Turn:
-    fields = _with_box(row, "view")
+    fields = _with_tuple(row, "view")
     fields["answer"] = Answer.from_json(row["answer"])
     return Turn(**fields)
 
 
 def _rationale_turn(row: dict[str, Any]) -> RationaleTurn:
-    fields = _with_box(row, "view")
+    fields = _with_tuple(row, "view")
     fields["learn"] = Learn(row.get("learn", Learn.ALL))
     return RationaleTurn(**fields)
 
 
-def _with_box(row: dict[str, Any], key: str) -> dict[str, Any]:
-    """Copy of `row` with the box at `key` as a tuple; JSON knows lists only."""
+def _with_tuple(row: dict[str, Any], key: str) -> dict[str, Any]:
+    """Copy of `row` with the list at `key` as a tuple; JSON knows lists only."""
     fields = dict(row)
     if fields.get(key) is not None:
         fields[key] = tuple(fields[key])
