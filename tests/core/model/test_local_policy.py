@@ -491,3 +491,28 @@ def test_a_model_that_is_broken_says_so(pocket_folder: Path) -> None:
     model.lm_head.weight.data.fill_(float("nan"))
     with pytest.raises(ModelError, match="not a number"):
         LocalPolicy(model, processor, max_new_tokens=3).respond(ASKED[:1], seed=0)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+def test_on_a_gpu_the_agent_says_greedily_what_it_says_on_a_processor_and_draws_the_same_again() -> None:
+    talks = [asked(number) for number in range(6)]
+    policies = {
+        device: LocalPolicy(*load_model(ModelConfig(device=device, dtype="float32")), max_new_tokens=48)
+        for device in ("cpu", "cuda")
+    }
+    here, there = (played(policies[device], talks, turns=2) for device in ("cpu", "cuda"))
+    assert [[reply.text for reply in talk.replies] for talk in there] == [
+        [reply.text for reply in talk.replies] for talk in here
+    ]
+    for mine, its in zip(there, here, strict=True):
+        for made, wanted in zip(mine.replies, its.replies, strict=True):
+            assert made.log_probs == pytest.approx(wanted.log_probs, abs=1e-3)
+    drawing = LocalPolicy(
+        policies["cuda"].model,
+        policies["cuda"].encoder.processor,
+        max_new_tokens=24,
+        sampling=Sampling(temperature=1.0),
+    )
+    first, again = (drawing.respond(group_of(1, 4), seed=3) for _ in range(2))
+    assert [reply.text for reply in first] == [reply.text for reply in again]
+    assert len({reply.text for reply in first}) > 1

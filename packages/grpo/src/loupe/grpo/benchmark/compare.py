@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from transformers import AutoConfig
 
 from loupe.core.environment import environment
@@ -96,7 +97,12 @@ def measure(work: BenchWork, trainer: str, folder: Path) -> dict[str, Any]:
 
 def _model(work: BenchWork, folder: Path) -> Path:
     path = folder / f"{work.size}-{work.width}x{work.height}"
-    return path if path.exists() else make_model(work, path)
+    if not path.exists():
+        make_model(work, path)
+        if work.device != "cpu":
+            # The trainers have processes of their own; what is cached here would be missing there.
+            torch.cuda.empty_cache()
+    return path
 
 
 def _flops(work: BenchWork, folder: Path) -> float:

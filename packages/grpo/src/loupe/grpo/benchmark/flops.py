@@ -33,9 +33,12 @@ def step_flops(config: Any, work: BenchWork, *, image_tokens: int, crop_tokens: 
     return passes * forward
 
 
-def matmul_speed(*, size: int = 1024, repeats: int = 8, device: str = "cpu") -> float:
-    """Operations a second of square matrix products, the best of `repeats`, in the precision of training."""
-    dtype = torch.float32 if device == "cpu" else torch.bfloat16
+def matmul_speed(*, repeats: int = 8, device: str = "cpu") -> float:
+    """Operations a second of square matrix products, the best of `repeats`, in the precision of training.
+
+    They are as large as it takes to keep the device busy.
+    """
+    size, dtype = (1024, torch.float32) if device == "cpu" else (8192, torch.bfloat16)
     left = torch.randn((size, size), device=device, dtype=dtype)
     best = float("inf")
     for _ in range(repeats):

@@ -89,7 +89,7 @@ def make_model(work: BenchWork, folder: Path) -> Path:
     if work.size == "pocket":
         model: Any = build_pocket(processor.tokenizer, PocketSize(vision_depth=4), seed=work.seed)
     else:
-        model = _shaped(SHAPES[work.size], processor.tokenizer, seed=work.seed)
+        model = _shaped(SHAPES[work.size], processor.tokenizer, work=work)
     save_model(model, processor, folder)
     return folder
 
@@ -138,8 +138,8 @@ def crop_of(image: Image.Image, number: int) -> Image.Image:
     return crop(image, crop_box(number))[0]
 
 
-def _shaped(shape: Shape, tokenizer: Any, *, seed: int) -> Any:
-    torch.manual_seed(seed)
+def _shaped(shape: Shape, tokenizer: Any, *, work: BenchWork) -> Any:
+    torch.manual_seed(work.seed)
     token = tokenizer.convert_tokens_to_ids
     rotary = shape.hidden // shape.heads // 2
     config = Qwen2_5_VLConfig(
@@ -180,6 +180,8 @@ def _shaped(shape: Shape, tokenizer: Any, *, seed: int) -> Any:
     default = torch.get_default_dtype()
     torch.set_default_dtype(torch.bfloat16 if shape.hidden > 1000 else default)
     try:
-        return Qwen2_5_VLForConditionalGeneration(config)
+        # On a GPU random numbers for seven billion weights take seconds, on a processor minutes.
+        with torch.device(work.device):
+            return Qwen2_5_VLForConditionalGeneration(config)
     finally:
         torch.set_default_dtype(default)
