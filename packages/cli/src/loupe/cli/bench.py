@@ -132,7 +132,8 @@ def gpu(
 
     works = gpu_works(size, device=device, steps=steps)
     with progress_bar("trainings") as step:
-        made = compare(works, trainers=["ours"], progress=step)
+        # Minutes a work: what is measured is kept, whatever becomes of the next one.
+        made = compare(works, trainers=["ours"], progress=step, keep=lambda done: write_gpu_report(done, output))
     out().print(_step_table(made))
     remark(f"written to {write_gpu_report(made, output)}")
 

@@ -2,13 +2,16 @@
 
 Q-Insight trains rating and degradation together, each on its own images. Here any mix of tasks takes part in one run:
 a protocol says what a task asks, and what it asks decides what can be paid. A protocol that asks for a choice is played
-over the pairs of a data folder (`loupe data pairs`), every other over its images.
+over the pairs of a data folder (`loupe data pairs`), every other over its images; one that shows a third picture is
+shown the one that both of a pair were made from.
 """
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from loupe.core.errors import ConfigError, DataError
 from loupe.core.files import read_jsonl
@@ -18,6 +21,10 @@ from loupe.data.store import load_samples
 from loupe.rewards.batch import Completion, comparison_of, completion_of
 from loupe.zoom.inputs import loop_inputs
 from loupe.zoom.loop import LoopInput
+
+UNRATED = 3.0
+REFERENCE = "{image3}"
+"""Where a protocol shows the picture that both of a pair were made from."""
 
 
 @dataclass
@@ -32,7 +39,8 @@ class TaskConfig:
 
 @dataclass(frozen=True)
 class Row:
-    """What is drawn as one: an image, or a pair of images with the right choice between them."""
+    """What is drawn as one: an image, or a pair of images with the right choice between them; behind a pair may stand
+    the image that both were made from."""
 
     task: str
     protocol: Protocol
@@ -46,8 +54,10 @@ class Row:
 
     @property
     def rating(self) -> float:
-        """Opinion on 1..5; of a pair the mean."""
-        return sum(sample.rating for sample in self.samples) / len(self.samples)
+        """Opinion on 1..5; of a pair the mean. The middle of the scale where nobody rated them, which makes no row of
+        such a data set rarer than another."""
+        rating = sum(sample.rating for sample in self.samples[:2]) / len(self.samples[:2])
+        return rating if math.isfinite(rating) else UNRATED
 
     @property
     def dataset(self) -> str:
@@ -95,7 +105,12 @@ def check_rank(rows: Sequence[Row], *, images: int) -> None:
 
 
 def _images(samples: Sequence[Sample], name: str, protocol: Protocol) -> list[Row]:
-    return [Row(name, protocol, (sample,)) for sample in samples]
+    """A row an image; those that nobody rated take no part in a task that asks for a rating."""
+    rated = "rating" in protocol.asks
+    rows = [Row(name, protocol, (sample,)) for sample in samples if math.isfinite(sample.rating) or not rated]
+    if samples and not rows:
+        raise ConfigError(f"the task {name!r} asks for ratings and nobody rated these images; give it other images")
+    return rows
 
 
 def _pairs(folder: Path, samples: Sequence[Sample], name: str, protocol: Protocol) -> list[Row]:
@@ -112,5 +127,22 @@ def _pairs(folder: Path, samples: Sequence[Sample], name: str, protocol: Protoco
             raise DataError(
                 f"{path}, line {line}: got {pair}; wanted two training images and one of {', '.join(CHOICES)}"
             )
-        rows.append(Row(name, protocol, tuple(by_id[item] for item in ids), choice))
+        shown = tuple(by_id[item] for item in ids)
+        if REFERENCE in protocol.question:
+            shown = (*shown, _reference(pair, shown, by_id, where=f"{path}, line {line}"))
+        rows.append(Row(name, protocol, shown, choice))
     return rows
+
+
+def _reference(pair: dict[str, Any], shown: Sequence[Sample], by_id: dict[str, Sample], *, where: str) -> Sample:
+    """The image that a pair names as its reference, or the file that both of its images have as theirs."""
+    named = pair.get("reference")
+    if named is not None and named in by_id:
+        return by_id[named]
+    first, second = shown
+    if named is None and first.reference and first.reference == second.reference:
+        return replace(first, id=first.reference, image=first.reference, degradation=None, rating=math.nan)
+    raise DataError(
+        f"{where}: the protocol shows a reference, and this pair's is {named!r}; wanted a training image, or images that "
+        "name one file as theirs: draw such pairs with `loupe data pairs same_reference=true`"
+    )

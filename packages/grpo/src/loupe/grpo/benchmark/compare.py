@@ -42,9 +42,16 @@ class Compared:
 
 
 def compare(
-    works: Sequence[BenchWork], *, trainers: Sequence[str] = ("ours", "stock"), progress: Progress | None = None
+    works: Sequence[BenchWork],
+    *,
+    trainers: Sequence[str] = ("ours", "stock"),
+    progress: Progress | None = None,
+    keep: Callable[[Sequence[Compared]], Any] | None = None,
 ) -> list[Compared]:
-    """Measure every work with every trainer. Raises ModelError where one fails, with its last line."""
+    """Measure every work with every trainer; `keep` is given all that is measured so far after each work.
+
+    Raises ModelError where one fails, with its last line.
+    """
     made: list[Compared] = []
     with tempfile.TemporaryDirectory() as folder:
         speed = matmul_speed(device=works[0].device)
@@ -56,6 +63,8 @@ def compare(
                 if progress is not None:
                     progress(number * len(trainers) + place + 1, len(works) * len(trainers))
             made.append(Compared(work, measured, _flops(work, path) / speed))
+            if keep is not None:
+                keep(made)
     return made
 
 
