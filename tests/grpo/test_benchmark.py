@@ -74,9 +74,16 @@ def test_times_are_split_and_add_up_to_no_more_than_a_step(folder: Path) -> None
 
 
 def test_both_ways_of_scoring_write_the_same(folder: Path) -> None:
-    first, second = (make(replace(SMALL, images=3, samples=1), folder)() for make in WAYS.values())
+    work = replace(SMALL, images=3, samples=1)
+    first, second = (WAYS[way](work, folder)() for way in ("scoring: ours", "scoring: library"))
     assert first == second
     assert [len(ids) for ids in first] == [6, 6, 6]
+
+
+def test_the_fast_way_of_scoring_gives_a_rating_an_image(folder: Path) -> None:
+    hundredths = WAYS["scoring: fast"](replace(SMALL, images=3, samples=1), folder)()
+    assert len(hundredths) == 3
+    assert all(100 < rating < 500 for (rating,) in hundredths)
 
 
 def test_a_failure_in_the_other_process_is_one_line(folder: Path, tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from loupe.cli.bench_modes import modes
+from loupe.cli.bench_test_fit import test_fit
 from loupe.cli.options import ConfigFile, Overrides, Resume, words
 
 if TYPE_CHECKING:
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from loupe.grpo.benchmark.compare import Compared
 
 bench = typer.Typer(no_args_is_help=True)
+bench.command()(modes)
+bench.command("test-fit")(test_fit)
 
 
 @bench.callback()
@@ -115,8 +119,9 @@ def gpu(
 ) -> None:
     """Time a QLoRA step of a large model with random weights on this GPU: NF4, LoRA of rank 16, bf16, 512 x 384 images.
 
-    8 samples of 256 tokens, with and without gradient checkpointing, without and with a crop. Nothing is downloaded;
-    the random weights take as much disk as real ones for as long as it runs.
+    8 samples of 256 tokens, with and without gradient checkpointing, without and with a crop. Then 32 images are scored
+    in bf16, by an answer of 256 tokens each and by the fast mode. Nothing is downloaded; the random weights take as
+    much disk as real ones for as long as it runs.
 
     Examples:
 
@@ -127,15 +132,19 @@ def gpu(
     loupe bench gpu --size tiny --device cpu --output runs/bench
     """
     from loupe.cli.screen import out, progress_bar, remark
-    from loupe.grpo.benchmark.compare import compare
-    from loupe.grpo.benchmark.gpu import gpu_works, write_gpu_report
+    from loupe.grpo.benchmark.compare import compare, compare_scoring
+    from loupe.grpo.benchmark.gpu import WAYS, gpu_works, scoring_work, write_gpu_report
 
     works = gpu_works(size, device=device, steps=steps)
     with progress_bar("trainings") as step:
         # Minutes a work: what is measured is kept, whatever becomes of the next one.
         made = compare(works, trainers=["ours"], progress=step, keep=lambda done: write_gpu_report(done, output))
     out().print(_step_table(made))
-    remark(f"written to {write_gpu_report(made, output)}")
+    with progress_bar("ways to score") as step:
+        scored = compare_scoring(scoring_work(works[0]), ways=WAYS, progress=step)
+    for name, measured in scored.measured.items():
+        out().print(f"{scored.work.images} images, {name}: {measured['seconds']:.2f} s")
+    remark(f"written to {write_gpu_report([*made, scored], output)}")
 
 
 @bench.command()

@@ -143,6 +143,6 @@ def _reference(pair: dict[str, Any], shown: Sequence[Sample], by_id: dict[str, S
     if named is None and first.reference and first.reference == second.reference:
         return replace(first, id=first.reference, image=first.reference, degradation=None, rating=math.nan)
     raise DataError(
-        f"{where}: the protocol shows a reference, and this pair's is {named!r}; wanted a training image, or images that "
-        "name one file as theirs: draw such pairs with `loupe data pairs same_reference=true`"
+        f"{where}: the protocol shows a reference, and this pair's is {named!r}; wanted a training image, or images "
+        "that name one file as theirs: draw such pairs with `loupe data pairs same_reference=true`"
     )

@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -68,15 +68,18 @@ def compare(
     return made
 
 
-def compare_scoring(work: BenchWork, *, progress: Progress | None = None) -> Compared:
-    """Batch scoring of `work.images` by both ways, under the names ours and stock. Raises ModelError."""
+BOTH = {"ours": "scoring: ours", "stock": "scoring: library"}
+
+
+def compare_scoring(work: BenchWork, *, ways: Mapping[str, str] = BOTH, progress: Progress | None = None) -> Compared:
+    """Batch scoring of `work.images` by some of `scoring.WAYS`, by the names that they get here. Raises ModelError."""
     with tempfile.TemporaryDirectory() as folder:
         path = _model(work, Path(folder))
         measured: dict[str, dict[str, Any]] = {}
-        for place, (name, way) in enumerate((("ours", "scoring: ours"), ("stock", "scoring: library"))):
+        for place, (name, way) in enumerate(ways.items()):
             measured[name] = measure(work, way, path)
             if progress is not None:
-                progress(place + 1, 2)
+                progress(place + 1, len(ways))
     return Compared(work, measured, float("nan"))
 
 

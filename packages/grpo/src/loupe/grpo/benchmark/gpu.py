@@ -46,14 +46,28 @@ def gpu_works(size: str, *, device: str, steps: int) -> list[BenchWork]:
     ]
 
 
+def scoring_work(work: BenchWork) -> BenchWork:
+    """32 images of the same size to score, unquantised: an answer of `work.tokens` tokens each, or none at all."""
+    return replace(work, images=4 if work.size == "tiny" else 32, samples=1, quantise="none", lora=0, zoom=False)
+
+
+WAYS = {"reasoning": "scoring: ours", "fast": "scoring: fast"}
+"""How they are scored, by the names in the report."""
+
+
 def write_gpu_report(made: Sequence[Compared], folder: Path) -> Path:
-    """JSON with seconds by part, tokens a second and peak memory; named for the device and the size."""
+    """JSON with seconds by part, tokens a second and peak memory, and images a second where images were scored; named
+    for the device and the size."""
     work = made[0].work
     name = torch.cuda.get_device_name() if work.device != "cpu" else "cpu"
     for item in made:
         own = item.work.rows * item.work.tokens * (2 if item.work.zoom else 1)
-        item.measured["ours"]["tokens_per_second"] = own / item.measured["ours"]["seconds"]
-        item.measured["ours"]["device"] = name
+        for way, measured in item.measured.items():
+            measured["device"] = name
+            if way in WAYS:
+                measured["images_per_second"] = item.work.images / measured["seconds"]
+            else:
+                measured["tokens_per_second"] = own / measured["seconds"]
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name.lower().replace(' ', '-')}-{work.size}.json"
     write_json_report(made, path)
