@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loupe.core.config import load_config, to_yaml
+from loupe.core.config import load_config, overlaid, to_yaml
 from loupe.core.errors import ConfigError, MissingFileError
 
 
@@ -158,3 +158,13 @@ def test_what_is_written_is_what_is_read(
     path = tmp_path_factory.mktemp("config") / "config.yaml"
     path.write_text(to_yaml(config))
     assert load_config(Outer, path) == config
+
+
+def test_a_mapping_is_laid_over_a_config_that_keeps_the_rest() -> None:
+    made = overlaid(Outer(steps=3), {"inner": {"rate": 0.1}}, source="flavour a")
+    assert (made.steps, made.inner.rate, made.inner.names) == (3, 0.1, ["a"])
+
+
+def test_an_unknown_key_of_the_mapping_is_named_with_its_source() -> None:
+    with pytest.raises(ConfigError, match="flavour a: unknown key stepz; did you mean steps"):
+        overlaid(Outer(), {"stepz": 1}, source="flavour a")

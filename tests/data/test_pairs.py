@@ -1,5 +1,7 @@
 """Pairs to compare: labelled by opinion, inside one data set, in both orders."""
 
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -65,6 +67,31 @@ def test_a_file_of_pairs_lies_beside_its_samples(tmp_path: Path) -> None:
     path = write_pairs(PairsConfig(data=str(tmp_path), split="test", count=5))
     assert path == tmp_path / "pairs-test.jsonl"
     assert len([Pair(**row) for row in read_jsonl(path)]) == 10
+
+
+def test_images_are_paired_with_those_of_their_own_reference_where_that_is_wanted() -> None:
+    made = [replace(item, reference=f"references/{place % 2}.png") for place, item in enumerate(SAMPLES[:6])]
+    names = {item.id: item.reference for item in made}
+    drawn = draw_pairs([*made, *SAMPLES[6:]], PairsConfig(count=6, same_reference=True, alike_share=0.0))
+    assert len(drawn) == 12
+    assert all(names[pair.image_a] == names[pair.image_b] for pair in drawn)
+    # Two pictures with three images each make two times three pairs, and the other images have no reference.
+    with pytest.raises(DataError, match="make 6 pairs among those of one reference"):
+        draw_pairs([*made, *SAMPLES[6:]], PairsConfig(count=7, same_reference=True))
+
+
+def test_images_that_nobody_rated_are_not_paired() -> None:
+    unrated = [replace(item, id=f"{item.id}-unrated", rating=math.nan) for item in SAMPLES]
+    assert {pair.image_a.endswith("-unrated") for pair in draw_pairs([*SAMPLES, *unrated], PairsConfig(count=20))} == {
+        False
+    }
+    with pytest.raises(DataError, match="0 images make 0 pairs"):
+        draw_pairs(unrated, PairsConfig(count=1))
+
+
+def test_a_pair_keeps_its_reference_when_it_is_swapped_and_older_files_have_none() -> None:
+    assert Pair("a", "b", "Image A", "d", "r").swapped() == Pair("b", "a", "Image B", "d", "r")
+    assert Pair(image_a="a", image_b="b", choice="Similar", dataset="d").reference is None
 
 
 @pytest.mark.parametrize("wrong", [{"count": 0}, {"margin": 0.0}, {"alike_share": 1.5}])

@@ -157,7 +157,7 @@ def test_a_folder_with_data_of_another_kind_is_left_alone(tmp_path: Path):
 
 
 def test_a_worker_that_dies_is_an_error_and_no_endless_wait(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    monkeypatch.setattr(synth, "_start_worker", functools.partial(os._exit, 1))
+    monkeypatch.setattr(synth, "start_worker", functools.partial(os._exit, 1))
     with pytest.raises(ConfigError, match="workers=2 processes died"):
         synthesise(replace(TINY, out=str(tmp_path / "x"), workers=2))
 

@@ -1,8 +1,10 @@
 """Tasks are protocols, each with its share of every step; several train in one run, each paid for what it asks."""
 
+import math
 import shutil
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +148,82 @@ def test_an_input_shows_the_images_of_its_row(folder: Path, mix: dict[str, TaskC
     assert (len(pair.others), len(single.others)) == (1, 0)
     assert pair.protocol is not None and pair.protocol.asks == ["choice"]
     assert single.truth is not None
+
+
+def compared(folder: Path, mix: dict[str, TaskConfig], change: dict[str, Any], *, protocol: str) -> list[Row]:
+    """Rows of a comparison whose first pair is changed."""
+    pairs = read_jsonl(folder / "pairs-train.jsonl")
+    write_jsonl(folder / "pairs-train.jsonl", [pairs[0] | change])
+    return load_rows(folder, {"one": TaskConfig(protocol) if protocol else mix["comparison"]})
+
+
+def test_a_protocol_that_shows_a_reference_is_shown_that_of_the_pair(folder: Path, mix: dict[str, TaskConfig]) -> None:
+    pair, other = read_jsonl(folder / "pairs-train.jsonl")[0], load_samples(folder, "train")[-1]
+    (row,) = compared(folder, mix, {"reference": other.id}, protocol="compare-reference")
+    assert [sample.id for sample in row.samples] == [pair["image_a"], pair["image_b"], other.id]
+    assert row.rating == sum(sample.rating for sample in row.samples[:2]) / 2
+    shown = row.open(folder)
+    assert len(shown.others) == 2
+    # Without a place for it in the words the reference is not shown.
+    assert len(compared(folder, mix, {"reference": other.id}, protocol="")[0].samples) == 2
+
+
+def test_an_agent_is_shown_the_reference_behind_the_pair(scripted: Scripted, folder: Path) -> None:
+    samples = load_samples(folder, "train")
+    same = [replace(sample, reference=samples[0].image) for sample in samples]
+    write_jsonl(folder / "train.jsonl", [sample.to_json() for sample in same])
+    shown: list[int] = []
+
+    def answer(conversation: Conversation) -> str:
+        (turn,) = conversation.user_turns
+        shown.append(len(turn.images))
+        return "<think>\nhm\n</think>\n<answer>\nImage A\n</answer>"
+
+    trainer = {"per_device_train_batch_size": 4, "num_generations": 2, "max_steps": 1}
+    scripted(
+        scripts=answer,
+        data=str(folder),
+        tasks={"one": TaskConfig("compare-reference")},
+        rewards=RewardWeights(rank=0),
+        trainer=trainer,
+    )
+    assert set(shown) == {3}
+
+
+def test_the_file_that_both_images_name_as_theirs_stands_for_a_reference(
+    folder: Path, mix: dict[str, TaskConfig]
+) -> None:
+    samples = load_samples(folder, "train")
+    made = [replace(sample, reference=samples[0].image) for sample in samples]
+    write_jsonl(folder / "train.jsonl", [sample.to_json() for sample in made])
+    (row,) = compared(folder, mix, {}, protocol="compare-reference")
+    assert row.samples[2].image == samples[0].image
+    assert len(row.open(folder).others) == 2
+
+
+@pytest.mark.parametrize("reference", [None, "nobody"])
+def test_a_pair_without_the_reference_that_is_to_be_shown_is_refused(
+    folder: Path, mix: dict[str, TaskConfig], reference: str | None
+) -> None:
+    wanted = r"line 1: the protocol shows a reference, and this pair's is .*`loupe data pairs same_reference=true`"
+    with pytest.raises(DataError, match=wanted):
+        compared(folder, mix, {"reference": reference}, protocol="compare-reference")
+
+
+def test_images_that_nobody_rated_are_played_where_no_rating_is_asked_for(
+    folder: Path, mix: dict[str, TaskConfig]
+) -> None:
+    first, *samples = load_samples(folder, "train")
+    unrated = replace(first, rating=math.nan, mos=math.nan)
+    write_jsonl(folder / "train.jsonl", [sample.to_json() for sample in (unrated, *samples)])
+    rows = load_rows(folder, {name: mix[name] for name in ("score", "degradation")})
+    assert Counter(row.task for row in rows) == {"score": len(samples), "degradation": len(samples) + 1}
+    # The middle of the scale: a number that re-sampling can count.
+    assert next(row for row in rows if row.id == first.id).rating == 3.0
+    nobody = [replace(sample, rating=math.nan, mos=math.nan).to_json() for sample in samples]
+    write_jsonl(folder / "train.jsonl", nobody)
+    with pytest.raises(ConfigError, match=r"'score' asks for ratings and nobody rated these images"):
+        load_rows(folder, {"score": mix["score"]})
 
 
 def test_what_is_watched_over_time_is_asked_by_the_first_task_over_one_image(

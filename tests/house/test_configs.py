@@ -12,18 +12,22 @@ SCHEMAS = {
     "assess": "loupe.bench.assess.AssessConfig",
     "audit": "loupe.bench.audit.config.AuditConfig",
     "base": "loupe.sft.perception.PerceptionConfig",
+    "calibration": "loupe.bench.calibration.config.CalibrateConfig",
     "data": "loupe.data.synth.SynthConfig",
     "evaluate": "loupe.bench.evaluate.EvaluateConfig",
     "grpo": "loupe.grpo.config.GrpoConfig",
+    "modes": "loupe.bench.modes.config.ModesConfig",
     "own": "loupe.sft.config.SftConfig",
     "rationales": "loupe.sft.rationales.config.RationalesConfig",
     "report": "loupe.bench.report.ReportConfig",
     "restoration": "loupe.bench.restoration.config.RestorationConfig",
+    "sets": "loupe.bench.sets.config.SetsConfig",
     "sft": "loupe.sft.config.SftConfig",
 }
 """Dataclass by the first word of a file's name: `sft-small.yaml` is read as `sft`."""
 FOLDERS = {
     "ablations": "loupe.bench.ablation.config.AblateConfig",
+    "data_recipes": "loupe.data.recipes.recipe.Recipe",
     "protocols": "loupe.core.protocol.Protocol",
     "systems": "loupe.grpo.config.GrpoConfig",
 }

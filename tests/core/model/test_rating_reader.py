@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from loupe.core.model.rating_reader import RatingReader
+from loupe.core.model.rating_reader import RatingReader, RatingTokens
 from loupe.core.model.tokenizer import build_tokenizer
 
 
@@ -55,3 +55,22 @@ def test_there_is_no_reader_where_a_rating_takes_several_tokens() -> None:
         return SimpleNamespace(input_ids=list(text.encode()))
 
     assert RatingReader.of(letters) is None
+
+
+def test_a_tokenizer_of_single_digits_is_read_by_the_first_one() -> None:
+    def letters(text: str, **_: bool) -> SimpleNamespace:
+        return SimpleNamespace(input_ids=list(text.encode()))
+
+    assert RatingTokens.tenths(letters) is None
+    digits = RatingTokens.first_digits(letters)
+    assert digits is not None
+    assert digits.token_ids.tolist() == [49, 50, 51, 52, 53]
+    assert digits.values.tolist() == [1.0, 2.0, 3.0, 4.0, 5.0]
+
+
+def test_chances_are_among_the_ratings_and_mass_is_their_share_of_all() -> None:
+    ratings = RatingTokens([1, 2], [1.0, 5.0])
+    # Probabilities .1, .2, .6 and .1: the ratings have .8 of them, and among themselves 1/4 and 3/4.
+    chances, mass = ratings.chances(torch.log(torch.tensor([[0.1, 0.2, 0.6, 0.1]])))
+    assert chances[0].tolist() == pytest.approx([0.25, 0.75])
+    assert float(mass[0]) == pytest.approx(0.8)

@@ -5,12 +5,18 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from loupe.cli.data_audit import audit
+from loupe.cli.data_build import build
+from loupe.cli.data_export import export
 from loupe.cli.options import ConfigFile, Overrides, Resume, words
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 data = typer.Typer(no_args_is_help=True)
+data.command()(build)
+data.command()(audit)
+data.command()(export)
 
 _STAGES = ("generate", "reliance", "consistency")
 

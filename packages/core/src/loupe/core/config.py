@@ -5,7 +5,7 @@ dataclass does not know. A hand-written YAML holds only what differs from the de
 """
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
@@ -39,10 +39,16 @@ def load_layers(schema: type[T], paths: Sequence[Path | str], overrides: Sequenc
         if "=" not in word or word.startswith("="):
             raise ConfigError(f"got the override {word!r}; wanted key=value, for example trainer.max_steps=20")
         node = _merge(schema, node, _dotted(word), source=f"override {word!r}")
-    try:
-        return OmegaConf.to_object(node)  # type: ignore[return-value]
-    except OmegaConfBaseException as error:
-        raise ConfigError(_first_line(error)) from error
+    return _instance(node)
+
+
+def overlaid(config: T, over: Mapping[str, Any], *, source: str) -> T:
+    """The dataclass `config` with the keys of a plain mapping over its own; `source` names them in an error.
+
+    Raises ConfigError for an unknown key and for a wrong type.
+    """
+    node = OmegaConf.structured(config)
+    return _instance(_merge(type(config), node, OmegaConf.create(dict(over)), source=source))
 
 
 def word_in(path: Path | str, key: str) -> str:
@@ -66,6 +72,13 @@ def _read_yaml(path: Path) -> DictConfig:
     if not isinstance(node, DictConfig):
         raise ConfigError(f"{path} holds a {type(node).__name__}; wanted key: value lines")
     return node
+
+
+def _instance(node: DictConfig) -> Any:
+    try:
+        return OmegaConf.to_object(node)
+    except OmegaConfBaseException as error:
+        raise ConfigError(_first_line(error)) from error
 
 
 def _dotted(word: str) -> DictConfig:

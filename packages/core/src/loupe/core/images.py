@@ -88,6 +88,19 @@ def open_image(path: Path | str, *, max_pixels: int = 64_000_000) -> Image.Image
         raise ImageError(f"{name}: cannot be decoded ({_reason(error)}); save or download it again") from error
 
 
+def rgb_of(image: Image.Image, *, name: str = "the image", max_pixels: int = 64_000_000) -> Image.Image:
+    """RGB picture of one that Pillow holds, brought to what `open_image` gives of its file; `image` is not changed.
+
+    Raises ImageError where `open_image` does.
+    """
+    try:
+        return _upright(image, name=name, max_pixels=max_pixels)
+    except ImageError:
+        raise
+    except _DECODER_ERRORS as error:
+        raise ImageError(f"{name}: cannot be decoded ({_reason(error)}); save or download it again") from error
+
+
 def size_of(path: Path | str, *, max_pixels: int = 64_000_000) -> tuple[int, int]:
     """Width and height of the picture that `open_image` gives, of a JPEG or PNG without decoding it, as a rule.
 
@@ -136,11 +149,15 @@ def _decode(path: Path, *, name: str, max_pixels: int) -> Image.Image:
         # Pillow's own warning about large pictures, and those about odd metadata: the limits here are stricter.
         warnings.simplefilter("ignore")
         with Image.open(path, formats=FORMATS) as image:
-            _check_size(image.size, name=name, max_pixels=max_pixels)
-            image.load()
-            _check_size(image.size, name=name, max_pixels=max_pixels)
-            turn = _TURNS.get(_orientation(image))
-            rgb = _to_rgb(image, name=name)
+            return _upright(image, name=name, max_pixels=max_pixels)
+
+
+def _upright(image: Image.Image, *, name: str, max_pixels: int) -> Image.Image:
+    _check_size(image.size, name=name, max_pixels=max_pixels)
+    image.load()
+    _check_size(image.size, name=name, max_pixels=max_pixels)
+    turn = _TURNS.get(_orientation(image))
+    rgb = _to_rgb(image, name=name)
     if turn is not None:
         rgb = rgb.transpose(turn)
     # The tags describe the file, not these pixels: a second reader would rotate again.

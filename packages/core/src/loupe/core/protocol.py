@@ -66,6 +66,9 @@ class Protocol:
     """How an answer is written: loupe, visualquality-r1, q-insight, zoom-iqa or description."""
     asks: list[str] = field(default_factory=lambda: ["rating", "distortion_class", "severity", "bbox_2d", "tool"])
     """Keys that a complete answer holds."""
+    fast_opening: str = field(default="", repr=False)
+    """Text of a reply up to where its rating stands: what the fast mode begins for the agent; empty where there is no
+    fast mode. Not in the fingerprint, for an agent that writes for itself never sees it."""
     sections: list[str] = field(default_factory=list[str])
     """Labels of the sections that the thinking of a first look has; empty for none."""
     later_sections: list[str] = field(default_factory=list[str])
@@ -114,7 +117,8 @@ class Protocol:
 
     @property
     def fingerprint(self) -> str:
-        """First 12 hex digits of the SHA-256 over all fields: two runs with the same one asked the same things."""
+        """First 12 hex digits of the SHA-256 over all fields but `fast_opening`: two runs with the same one asked the
+        same things."""
         return sha256(repr(self).encode()).hexdigest()[:12]
 
     @property

@@ -109,6 +109,8 @@ class StopReason(StrEnum):
     """The agent's last answer could not be parsed."""
     TRUNCATED = "truncated"
     """The answer ran into the token limit before it was complete."""
+    READ_OFF = "read_off"
+    """Nothing was written: the fast mode read the rating off the agent's distribution, and there was no reasoning."""
 
 
 @dataclass(frozen=True, slots=True)

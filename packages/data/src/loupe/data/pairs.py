@@ -2,9 +2,11 @@
 
 Q-Insight (arXiv 2503.22679, appendix B) trains comparison on such pairs, a fifth of them alike; its pairs are never
 seen in the other order, so an agent that prefers a place is not found out. Here every pair comes in both orders. Pairs
-are drawn inside one data set, for opinions of two data sets have no common scale. How alike is alike is ours.
+are drawn inside one data set, for opinions of two data sets have no common scale, and where a reference is to be shown
+beside them among the images that were made from it. How alike is alike is ours.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -18,6 +20,8 @@ from loupe.core.records import CHOICES, Sample
 from loupe.data.store import load_samples
 
 BETTER_A, BETTER_B, ALIKE = CHOICES
+Group = tuple[str, str]
+
 TRIES = 200
 """Draws for each pair that is wanted, before too few count as none."""
 
@@ -36,6 +40,8 @@ class PairsConfig:
     """Two ratings on 1..5 that are less than this apart are alike."""
     alike_share: float = 0.2
     """Share of pairs that are alike, as in the pairs of Q-Insight."""
+    same_reference: bool = False
+    """Pair only images that were made from one reference file, which protocol compare-reference shows beside them."""
     seed: int = 0
     """Seed of the draw."""
 
@@ -46,12 +52,17 @@ class PairsConfig:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two samples of one data set by their ids, and which of them is better: one of `loupe.core.records.CHOICES`."""
+    """Two samples of one data set by their ids, and which of them is better: one of `loupe.core.records.CHOICES`.
+
+    `reference` is the id of the sample that both were made from, None where there is none: then it is the file that
+    both samples name as theirs, if they do.
+    """
 
     image_a: str
     image_b: str
     choice: str
     dataset: str
+    reference: str | None = None
 
     def swapped(self) -> "Pair":
         """The same pair in the other order."""
@@ -77,11 +88,11 @@ def draw_pairs(samples: Sequence[Sample], config: PairsConfig) -> list[Pair]:
 
     Raises DataError where the samples do not hold as many pairs of a kind as are wanted.
     """
-    by_dataset = Counter(sample.dataset for sample in samples)
-    if config.count > (most := sum(size * (size - 1) // 2 for size in by_dataset.values())):
-        raise DataError(
-            f"{len(samples)} images make {most} pairs inside their data sets, {config.count} are wanted; ask for fewer"
-        )
+    samples = [sample for sample in samples if math.isfinite(sample.rating)]
+    mates = Counter(group for sample in samples if (group := _group(sample, config)) is not None)
+    if config.count > (most := sum(size * (size - 1) // 2 for size in mates.values())):
+        where = "among those of one reference" if config.same_reference else "inside their data sets"
+        raise DataError(f"{len(samples)} images make {most} pairs {where}, {config.count} are wanted; ask for fewer")
     alike = round(config.count * config.alike_share)
     missing, found = {True: alike, False: config.count - alike}, dict[frozenset[str], Pair]()
     for pair in _candidates(samples, config):
@@ -99,13 +110,21 @@ def draw_pairs(samples: Sequence[Sample], config: PairsConfig) -> list[Pair]:
 
 def _candidates(samples: Sequence[Sample], config: PairsConfig) -> Iterator[Pair]:
     """Pairs as chance brings them, of an image with another of its data set: a bounded number of tries, so it ends."""
-    rng, by_dataset = Random(config.seed), dict[str, list[Sample]]()
+    rng, groups = Random(config.seed), dict[Group | None, list[Sample]]()
     for sample in samples:
-        by_dataset.setdefault(sample.dataset, []).append(sample)
+        groups.setdefault(_group(sample, config), []).append(sample)
+    groups.pop(None, None)
     for _ in range(TRIES * config.count if samples else 0):
-        mates = by_dataset[rng.choice(samples).dataset]
+        mates = groups.get(_group(rng.choice(samples), config), ())
         if len(mates) > 1:
             yield _pair(*rng.sample(mates, 2), margin=config.margin)
+
+
+def _group(sample: Sample, config: PairsConfig) -> Group | None:
+    """What the images of a pair have in common; None for an image that cannot be paired."""
+    if not config.same_reference:
+        return sample.dataset, ""
+    return None if sample.reference is None else (sample.dataset, sample.reference)
 
 
 def _pair(first: Sample, second: Sample, *, margin: float) -> Pair:

@@ -5,26 +5,17 @@ where an interrupted run stopped. What is made is planned in `synth_plan` and ma
 writes the labels at the end.
 """
 
-import multiprocessing
-import os
-import signal
-import sys
-import threading
-from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import cv2
-
 from loupe.core.errors import ConfigError
 from loupe.core.files import append_jsonl, read_json, read_jsonl, write_json
 from loupe.data.photos import check_photos
+from loupe.data.processes import in_processes, start_worker
 from loupe.data.synth_labels import write_labels
-from loupe.data.synth_plan import SynthConfig, Task, photo_list_hash, plan
+from loupe.data.synth_plan import SynthConfig, photo_list_hash, plan
 from loupe.data.synth_unit import make_unit
 
 _PROGRESS, _SETTINGS = "progress.jsonl", "settings.json"
@@ -41,7 +32,7 @@ def synthesise(config: SynthConfig, *, progress: Callable[[int, int], None] = la
     units = {(unit["split"], unit["number"]): unit for unit in _finished(out)}
     left = [task for task in tasks if (task.split, task.number) not in units]
     check_photos(sorted({task.photo for task in left if task.photo is not None}), size=config.size)
-    for unit in _run(left, config.workers):
+    for unit in in_processes(make_unit, left, workers=config.workers, start=start_worker):
         append_jsonl(out / _PROGRESS, unit)
         units[unit["split"], unit["number"]] = unit
         progress(len(units), len(tasks))
@@ -71,51 +62,3 @@ def _claim(out: Path, config: SynthConfig) -> None:
 
 def _finished(out: Path) -> list[dict[str, Any]]:
     return read_jsonl(out / _PROGRESS) if (out / _PROGRESS).is_file() else []
-
-
-def _run(tasks: list[Task], workers: int) -> Iterator[dict[str, Any]]:
-    """The units of the tasks, in the order in which they are done."""
-    count = min(workers or os.cpu_count() or 1, len(tasks))
-    if count <= 1:
-        yield from map(make_unit, tasks)
-        return
-    pool = ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker)
-    try:
-        with _interrupt_withheld():
-            futures = [pool.submit(make_unit, task) for task in tasks]
-        for future in as_completed(futures):
-            yield future.result()
-    except BrokenProcessPool as error:
-        raise ConfigError(
-            f"one of workers={count} processes died, perhaps for want of memory; "
-            "run the same again to go on where it stopped, with fewer workers"
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-@contextmanager
-def _interrupt_withheld() -> Generator[None]:
-    """Ctrl-C waits until the block ends, and processes started in it never see it: it is the parent's to answer."""
-    if sys.platform == "win32":
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _start_worker() -> None:
-    # One thread each, for there is a process for each processor.
-    cv2.setNumThreads(1)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """End this process when its parent is gone: a killed parent cannot tell its workers, which would wait forever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

@@ -51,7 +51,7 @@ class LocalPolicy:
         turns = [self._turn(index, conversation) for index, conversation in enumerate(conversations)]
         self._standing = {}
         replies: dict[int, Reply] = {}
-        with _judging(self.model):
+        with judging(self.model):
             for groups in batches(turns, self.batch_size):
                 replies.update(self._respond_to(groups, conversations, seed=seed))
         return [replies[index] for index in range(len(conversations))]
@@ -137,7 +137,7 @@ def _closes(tokenizer: Any) -> Callable[[Sequence[int]], bool]:
 
 
 @contextmanager
-def _judging(model: Any) -> Iterator[None]:
+def judging(model: Any) -> Iterator[None]:
     """The model in evaluation mode; a trainer goes on as it was, whatever happens."""
     training = model.training
     model.eval()
