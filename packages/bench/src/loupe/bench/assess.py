@@ -3,14 +3,15 @@
 Every picture is judged several times by the same loop that evaluation plays. Sample 0 is decoded greedily: it is the
 agent that `loupe evaluate` measures, and the words and the trail are its own. The others are drawn at a temperature;
 together they give the rating (the mean) and its spread. Random numbers hang on the pixels, the number of the sample and
-the seed, so a picture gets the same verdict under any name and in any company.
+the seed, so a picture gets the same verdict under any name and in any company. In the fast mode a picture is rated once
+and without a word. A calibration puts an interval around each rating.
 
 A picture that cannot be read, or that no sample rates, is a judgement with a reason; the others go on. Protocols that
 ask for something else than a rating are served alike; one that asks for a choice takes the two pictures to compare.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from hashlib import blake2b
 from math import sqrt
@@ -19,13 +20,17 @@ from typing import Any
 
 from PIL import Image
 
-from loupe.bench.agent import load_policies
+from loupe.bench.agent import Agents, model_agents
+from loupe.bench.calibration.record import Calibration, check_way, read_calibration, way_of
+from loupe.bench.fast import ASKS as FAST_ASKS
+from loupe.bench.fast import check_fast, fast_episodes
+from loupe.bench.predictions import FAST
 from loupe.bench.verdicts import expected_rating, last_word, trouble
 from loupe.core.errors import ConfigError, ImageError, MissingFileError
 from loupe.core.images import FORMATS, open_image
 from loupe.core.model.checkpoints import model_folder
+from loupe.core.model.hashing import weights_sha256
 from loupe.core.numbers import DASH
-from loupe.core.policy import Policy
 from loupe.core.printable import printable
 from loupe.core.protocol import Protocol, load_protocol
 from loupe.core.records import Box, Episode
@@ -55,18 +60,15 @@ class AssessConfig:
     """Judgements of each picture: the first is greedy, the others are drawn."""
     temperature: float | None = None
     """Temperature of the drawn ones; null for the protocol's own."""
+    fast: bool = False
+    """No reasoning and no zoom: the expected rating is read off the agent's distribution in one pass; `samples` and
+    `zoom` then have no bearing."""
+    calibration: str = ""
+    """calibration.json of an evaluation, for an interval around each rating; empty for none."""
     seed: int = 0
     """Seed of the drawn ones; the same seed gives the same result."""
     batch_size: int = 16
     """Conversations that the model answers at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class Agents:
-    """One agent decoded in two ways: greedily, and by drawing."""
-
-    greedy: Policy
-    drawing: Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,9 @@ class Judgement:
 
     `spread` is their standard deviation, None below two. Class, severity, choice, description and `looked_at` (regions
     that were shown enlarged) are those of the first usable sample; `kept_earlier` says that its last look failed and a
-    look before it counts. `problem` says why there is no usable answer to what the task `asks`, None where there is.
+    look before it counts. `interval` holds the label of so many images like those of the calibration as `holds` says (a
+    share in 0..1); both are None without one. `problem` says why there is no usable answer to what the task `asks`,
+    None where there is.
     """
 
     image: str
@@ -90,6 +94,8 @@ class Judgement:
     problem: str | None = None
     asks: tuple[str, ...] = ("rating",)
     samples: tuple[Episode, ...] = ()
+    interval: tuple[float, float] | None = None
+    holds: float | None = None
 
     @property
     def found(self) -> str:
@@ -134,6 +140,9 @@ def assess(paths: Sequence[Path], config: AssessConfig, *, agents: Agents | None
     if config.seed < 0:
         raise ConfigError(f"got seed {config.seed}; wanted 0 or more")
     protocol = load_protocol(config.protocol, prompts=config.prompts)
+    if config.fast:
+        check_fast(protocol)
+    calibration = _calibration(config, protocol, agents)
     if "choice" in protocol.asks:
         tasks = [_comparison(paths, config, protocol)]
     elif config.reference:
@@ -144,14 +153,16 @@ def assess(paths: Sequence[Path], config: AssessConfig, *, agents: Agents | None
         tasks = [(str(path), (path,)) for path in paths]
     if agents is None:
         model_folder(config.model)
-    step = max(1, config.batch_size // config.samples)
+    step = max(1, config.batch_size // (1 if config.fast else config.samples))
     for start in range(0, len(tasks), step):
         opened = [_open(name, files) for name, files in tasks[start : start + step]]
         pictures = [item for item in opened if not isinstance(item, Judgement)]
         if pictures and agents is None:
             agents = load_agents(config, protocol)
         made = iter(_judge(pictures, config=config, protocol=protocol, agents=agents) if agents and pictures else [])
-        yield from (item if isinstance(item, Judgement) else next(made) for item in opened)
+        for item in opened:
+            judgement = item if isinstance(item, Judgement) else next(made)
+            yield judgement if calibration is None else _with_interval(judgement, calibration)
 
 
 def _comparison(paths: Sequence[Path], config: AssessConfig, protocol: Protocol) -> tuple[str, tuple[Path, ...]]:
@@ -173,11 +184,16 @@ def result_row(judgement: Judgement, config: AssessConfig) -> dict[str, Any]:
 
 
 def load_agents(config: AssessConfig, protocol: Protocol) -> Agents:
-    """The model of the config, loaded once and decoded in both ways. Imports torch."""
-    greedy, drawing = load_policies(
-        config.model, protocol, temperatures=[0.0, config.temperature], batch_size=config.batch_size
-    )
-    return Agents(greedy, drawing)
+    """The model of the config with its ways to answer; it is loaded when one of them is first asked."""
+    return model_agents(config.model, protocol, batch_size=config.batch_size, draw_temperature=config.temperature)
+
+
+def judge_images(
+    images: Sequence[tuple[str, Image.Image]], config: AssessConfig, *, protocol: Protocol, agents: Agents
+) -> list[Judgement]:
+    """Judgements of RGB images in memory, by name, in order: what `assess` makes of files with these pixels."""
+    pictures = [_Picture(name, image, (), fingerprint_of(image)) for name, image in images]
+    return _judge(pictures, config=config, protocol=protocol, agents=agents)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,10 +211,15 @@ def _open(name: str, paths: Sequence[Path]) -> _Picture | Judgement:
         image, *others = [open_image(path) for path in paths]
     except (ImageError, MissingFileError) as error:
         return Judgement(name, problem=str(error).removeprefix(f"{printable(name)}: "))
+    return _Picture(name, image, tuple(others), fingerprint_of(image, *others))
+
+
+def fingerprint_of(*images: Image.Image) -> str:
+    """24 hex digits of the pixels and sizes of images in this order: what a judgement of them hangs on."""
     digest = blake2b(digest_size=12)
-    for item in (image, *others):
+    for item in images:
         digest.update(f"{item.size}".encode() + item.tobytes())
-    return _Picture(name, image, tuple(others), digest.hexdigest())
+    return digest.hexdigest()
 
 
 def _judge(
@@ -206,6 +227,10 @@ def _judge(
 ) -> list[Judgement]:
     # Copies of a picture share one entry: its keys come from the pixels, and the loop wants each key once.
     unique = {picture.fingerprint: picture for picture in pictures}
+    if config.fast:
+        inputs = [LoopInput(f"{name}#0", name, item.image) for name, item in unique.items()]
+        read = {episode.sample_id: [episode] for episode in fast_episodes(agents.rater, inputs, protocol)}
+        return [_judgement(item.name, read[item.fingerprint], asks=FAST_ASKS) for item in pictures]
     episodes: dict[str, list[Episode]] = {fingerprint: [] for fingerprint in unique}
     for policy, numbers in ((agents.greedy, range(1)), (agents.drawing, range(1, config.samples))):
         inputs = [
@@ -239,6 +264,29 @@ def _judgement(name: str, samples: Sequence[Episode], *, asks: Sequence[str]) ->
         asks=tuple(asks),
         samples=tuple(samples),
     )
+
+
+def _calibration(config: AssessConfig, protocol: Protocol, agents: Agents | None) -> Calibration | None:
+    """The calibration of the config. Raises ConfigError where it is of another way to judge."""
+    if not config.calibration:
+        return None
+    made, model = read_calibration(config.calibration), config.model if agents is None else agents.model
+    way = way_of(
+        protocol,
+        weights="" if model is None else weights_sha256(model),
+        look=FAST if config.fast else (Look.DECIDED if config.zoom else Look.NEVER).value,
+        samples=config.samples,
+        draw_temperature=config.temperature,
+    )
+    check_way(made, way, file=config.calibration)
+    return made
+
+
+def _with_interval(judgement: Judgement, calibration: Calibration) -> Judgement:
+    if judgement.rating is None:
+        return judgement
+    ends = calibration.interval(judgement.rating, judgement.spread)
+    return replace(judgement, interval=ends, holds=1.0 - calibration.alpha)
 
 
 def _mean(ratings: Sequence[float]) -> tuple[float, float | None]:
