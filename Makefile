@@ -15,7 +15,7 @@ TORCH := $(shell grep '^torch==' constraints.txt)
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test check lint format data sft own grpo evaluate audit assess report ablate ablate-full \
-	ablate-coverage ablate-resampling bench-rewards bench-grpo bench-gpu restoration pocket clean
+	ablate-coverage ablate-resampling bench-rewards bench-grpo bench-gpu restoration modes test-fit pocket clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -97,6 +97,12 @@ bench-gpu: $(STAMP) ## Time a QLoRA step of a 7B model with random weights on th
 
 restoration: $(STAMP) ## What the agent's diagnosis is worth to classical restoration, on held-out images
 	OMP_NUM_THREADS=1 $(BIN)/loupe bench restoration --config configs/pocket/restoration.yaml $(ARGS)
+
+modes: $(STAMP) ## Fast, reasoning, zoom and several judgements side by side, on one core
+	OMP_NUM_THREADS=1 $(BIN)/loupe bench modes --config configs/pocket/modes.yaml $(ARGS)
+
+test-fit: $(STAMP) ## How much of a PLCC fitted on the test labels is noise: simulated (minutes), into docs/
+	OMP_NUM_THREADS=1 $(BIN)/loupe bench test-fit out=docs $(ARGS)
 
 pocket: $(STAMP) ## Make both pocket checkpoints from nothing (hours on two cores)
 	$(BIN)/loupe pocket $(ARGS)

@@ -1,4 +1,6 @@
+import json
 import math
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -6,8 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from loupe.bench import correlate
-from loupe.bench.correlate import correlations, mean_interval, paired_difference
+from loupe.bench import intervals, kendall
+from loupe.bench.correlate import (
+    UNDEFINED,
+    compare,
+    correlations,
+    mean_interval,
+    paired_difference,
+    weighted_statistic,
+)
+from loupe.bench.fits import MAPS
 
 scores = st.lists(
     st.tuples(st.sampled_from([1.0, 1.5, 2.0, 3.25, 4.0, 5.0]), st.floats(1, 5).map(lambda x: round(x, 2))),
@@ -64,7 +74,7 @@ def test_a_weighted_draw_is_the_figure_of_the_items_that_were_taken(name: str):
         "krcc": lambda a, b: stats.kendalltau(a, b).statistic,
         "rmse": lambda a, b: math.sqrt(((a - b) ** 2).mean()),
     }
-    assert correlate._STATISTICS[name](x, y)(weights)[0] == pytest.approx(plain[name](x[taken], y[taken]), abs=1e-9)
+    assert weighted_statistic(name, x, y)(weights)[0] == pytest.approx(plain[name](x[taken], y[taken]), abs=1e-9)
 
 
 def test_a_monotone_map_changes_no_rank_figure_and_no_interval():
@@ -130,7 +140,9 @@ def test_lengths_that_differ_are_refused():
 
 def test_the_interval_holds_the_true_correlation_about_as_often_as_it_says():
     held = sum(
-        (found := correlations(*normal_pair(60, 0.7, seed=seed), n_boot=200, seed=seed).plcc).low <= 0.7 <= found.high
+        (found := correlations(*normal_pair(60, 0.7, seed=seed), n_boot=200, seed=seed, fits=False).plcc).low
+        <= 0.7
+        <= found.high
         for seed in range(200)
     )
     # 95 % nominal; 200 trials have a standard error of 1.5 %, and percentile intervals are a little narrow at n = 60.
@@ -151,7 +163,7 @@ def test_whole_groups_are_resampled():
 def test_the_same_seed_gives_the_same_interval_in_any_memory(monkeypatch: pytest.MonkeyPatch):
     x, y = normal_pair(80, 0.4, seed=5)
     before = correlations(x, y, seed=9)
-    monkeypatch.setattr(correlate, "_CELLS", 500)
+    monkeypatch.setattr(intervals, "_CELLS", 500)
     after = correlations(x, y, seed=9)
     for name in ("plcc", "srcc", "krcc", "rmse"):
         assert tuple(getattr(after, name)) == pytest.approx(tuple(getattr(before, name)), abs=1e-9)
@@ -193,3 +205,187 @@ def test_an_unknown_statistic_is_refused():
         paired_difference([1, 2, 3], [1, 2, 3], [1, 2, 3], statistic="median")
     with pytest.raises(ValueError, match="with mos"):
         paired_difference([1, 2, 3], [1, 2, 3], None, statistic="srcc")
+
+
+FIGURES = ("plcc", "srcc", "krcc", "rmse")
+
+
+def test_kendall_and_spearman_of_a_bivariate_normal_are_the_known_functions_of_its_correlation():
+    # Kendall 2/pi asin(rho), Spearman 6/pi asin(rho/2) (Kendall and Gibbons 1990). .01 is three standard errors.
+    for rho in (-0.5, 0.3, 0.85):
+        found = correlations(*normal_pair(50_000, rho, seed=11), n_boot=0, fits=False)
+        assert found.plcc.value == pytest.approx(rho, abs=0.01)
+        assert found.krcc.value == pytest.approx(2 / math.pi * math.asin(rho), abs=0.01)
+        assert found.srcc.value == pytest.approx(6 / math.pi * math.asin(rho / 2), abs=0.01)
+
+
+@pytest.mark.parametrize("slope", [0.001, 25.0])
+def test_a_linear_map_has_a_correlation_of_one_with_what_it_maps(slope: float):
+    y = np.random.default_rng(12).normal(3, 1, 200)
+    found = correlations(slope * y - 7, y, n_boot=50, fits=False)
+    for name in ("plcc", "srcc", "krcc"):
+        assert tuple(getattr(found, name)) == pytest.approx((1, 1, 1), abs=1e-12)
+
+
+@pytest.mark.parametrize("places", [0, 1, 8])
+def test_kendall_over_many_blocks_is_that_of_scipy_for_whole_grades_two_digits_and_no_ties(places: int):
+    x, y = normal_pair(1500, 0.6, seed=13)
+    x, y = np.round(3 + x, places), np.round(3 + y, 1)
+    taken = np.random.default_rng(14).integers(0, 1500, size=1500)
+    weights = np.bincount(taken, minlength=1500)[None, :].astype(float)
+    expected = stats.kendalltau(x[taken], y[taken]).statistic
+    assert kendall.krcc(x, y)(weights)[0] == pytest.approx(expected, abs=1e-12)
+
+
+def test_kendall_of_ten_thousand_items_looks_at_few_pairs_one_by_one():
+    x = np.round(normal_pair(10_000, 0.6, seed=15)[0], 2)
+    blocks = kendall._cut(x)
+    assert all(np.unique(blocks[x == value]).size == 1 for value in (0.0, 1.0, -0.5))
+    assert sum(items.size**2 for items in kendall._members(blocks, x)) < 10_000**2 / 40
+
+
+def test_numbers_too_large_to_be_squared_still_have_a_correlation():
+    x, y = normal_pair(40, 0.6, seed=16)
+    there, huge = correlations(x, y, n_boot=20), correlations(1e150 * x, y, n_boot=20)
+    assert huge.plcc == pytest.approx(there.plcc, abs=1e-9)
+    assert huge.logistic.plcc == pytest.approx(there.logistic.plcc, abs=1e-5)
+    assert huge.isotonic.plcc == pytest.approx(there.isotonic.plcc, abs=1e-9)
+
+
+@pytest.mark.parametrize("kind", sorted(MAPS))
+def test_a_fitted_figure_is_the_raw_figure_of_the_mapped_predictions(kind: str):
+    x, y = normal_pair(120, 0.7, seed=17)
+    groups = [f"reference {index % 40}" for index in range(120)]
+    found = getattr(correlations(x, y, groups=groups, n_boot=100, seed=3), kind)
+    mapped = correlations(MAPS[kind](x, y).values, y, groups=groups, n_boot=100, seed=3, fits=False)
+    for name in ("plcc", "srcc", "rmse"):
+        assert getattr(found, name) == getattr(mapped, name)
+    assert found.reason == ""
+    assert found.plcc.low < found.plcc.value < found.plcc.high
+
+
+def test_fits_change_no_raw_figure_and_can_be_left_out():
+    x, y = normal_pair(80, 0.7, seed=18)
+    with_fits, without = correlations(x, y), correlations(x, y, fits=False)
+    for name in FIGURES:
+        assert getattr(with_fits, name) == getattr(without, name)
+    assert "not asked for" in without.logistic.reason
+    assert all(math.isnan(number) for number in without.isotonic.plcc)
+
+
+@given(scores)
+@settings(max_examples=25, deadline=None)
+def test_a_fit_has_figures_or_a_reason_and_never_agrees_less_than_the_raw_predictions(
+    pairs: list[tuple[float, float]],
+):
+    x, y = (np.array(column) for column in zip(*pairs, strict=True))
+    found = correlations(x, y, n_boot=0)
+    for fitted in (found.logistic, found.isotonic):
+        assert math.isnan(fitted.plcc.value) == bool(fitted.reason)
+        if not fitted.reason:
+            assert fitted.plcc.value >= found.plcc.value - 1e-4
+            assert fitted.rmse.value <= math.sqrt(((y - y.mean()) ** 2).mean()) + 1e-9
+
+
+def test_predictions_that_run_against_opinion_keep_their_sign_and_get_no_fit():
+    x, y = normal_pair(200, 0.8, seed=19)
+    found = correlations(-x, y)
+    assert found.plcc.high < -0.7
+    for fitted in (found.logistic, found.isotonic):
+        assert "run against opinion" in fitted.reason
+        assert fitted.plcc == fitted.srcc == fitted.rmse == pytest.approx(UNDEFINED, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "said"),
+    [
+        ([1, 2], [1, 2], "got 2 items"),
+        ([3.1, 3.1, 3.1, 3.1], [1, 2, 3, 4], "constant"),
+        ([1, 2, 3, 4], [0.1, 0.1, 0.1, 0.1], "constant"),
+        ([1, 2, float("nan"), 4], [1, 2, 3, 4], "not a finite number"),
+        ([1, 2, 3, 4], [1, float("inf"), 3, 4], "not a finite number"),
+    ],
+)
+def test_what_cannot_be_fitted_says_why(x: list[float], y: list[float], said: str):
+    found = correlations(x, y)
+    assert said in found.logistic.reason
+    assert said in found.isotonic.reason
+    assert math.isnan(found.isotonic.rmse.value)
+
+
+def test_the_record_is_plain_json():
+    x, y = normal_pair(30, 0.6, seed=20)
+    row = json.loads(json.dumps(asdict(correlations(x, y, n_boot=20))))
+    assert list(row) == ["n", *FIGURES, "logistic", "isotonic"]
+    assert set(row["isotonic"]) == {"plcc", "srcc", "rmse", "reason"}
+    assert len(row["isotonic"]["plcc"]) == 3
+
+
+def test_a_comparison_is_all_paired_differences_in_one():
+    rng = np.random.default_rng(210)
+    x, y = normal_pair(150, 0.7, seed=21)
+    a, b = x + 0.2 * rng.standard_normal(150), x + 0.6 * rng.standard_normal(150)
+    groups = [f"reference {index % 50}" for index in range(150)]
+    common = {"groups": groups, "n_boot": 200, "seed": 5}
+    found = compare(a, b, y, **common)
+    assert found.n == 150
+    for name in FIGURES:
+        assert getattr(found, name)[:3] == paired_difference(a, b, y, statistic=name, **common)
+    for kind, fit in MAPS.items():
+        of_a, of_b = fit(a, y).values, fit(b, y).values
+        for name in ("plcc", "srcc", "rmse"):
+            expected = paired_difference(of_a, of_b, y, statistic=name, **common)
+            assert getattr(getattr(found, kind), name)[:3] == expected
+
+
+def test_the_share_of_draws_above_zero_is_counted_over_the_draws():
+    rng = np.random.default_rng(220)
+    x, y = normal_pair(60, 0.7, seed=22)
+    b = x + 0.15 * rng.standard_normal(60)
+    found = compare(x, b, y, n_boot=400, seed=6)
+    weights = np.concatenate(list(intervals.draws(None, n=60, count=400, seed=6)))
+    higher = weighted_statistic("srcc", x, y)(weights) > weighted_statistic("srcc", b, y)(weights)
+    assert 0.05 < higher.mean() < 0.999
+    assert found.srcc.above == pytest.approx(higher.mean(), abs=1e-12)
+
+
+def test_a_comparison_turned_round_changes_its_signs():
+    rng = np.random.default_rng(230)
+    x, y = normal_pair(60, 0.7, seed=23)
+    b = x + 0.4 * rng.standard_normal(60)
+    there, back = compare(x, b, y, n_boot=100), compare(b, x, y, n_boot=100)
+    for name in FIGURES:
+        value, low, high, above = getattr(back, name)
+        assert getattr(there, name) == pytest.approx((-value, -high, -low, 1 - above), abs=1e-12)
+
+
+def test_a_system_compared_with_itself_is_above_in_half_of_the_draws():
+    x, y = normal_pair(60, 0.5, seed=24)
+    found = compare(x, x, y, n_boot=50)
+    for difference in (found.plcc, found.krcc, found.rmse, found.logistic.plcc, found.isotonic.srcc):
+        assert difference == (0.0, 0.0, 0.0, 0.5)
+
+
+def test_a_comparison_with_what_has_no_fit_keeps_the_raw_differences_and_says_why():
+    x, y = normal_pair(60, 0.7, seed=25)
+    found = compare(x, -x, y, n_boot=50)
+    assert found.srcc.value == pytest.approx(2 * correlations(x, y, n_boot=0).srcc.value)
+    assert found.isotonic.reason.startswith("second: ")
+    assert all(math.isnan(number) for number in found.isotonic.plcc)
+
+
+@pytest.mark.parametrize(
+    ("a", "b"), [([], []), ([1, 2], [2, 1]), ([3, 3, 3], [1, 2, 3]), ([1, 2, float("nan")], [1, 2, 3])]
+)
+def test_what_cannot_be_compared_gives_nan_and_no_exception(a: list[float], b: list[float]):
+    found = compare(a, b, [1.0, 2.0, 3.0][: len(a)], n_boot=20)
+    assert found.n == len(a)
+    assert all(math.isnan(number) for number in (*found.plcc, *found.srcc, *found.isotonic.plcc))
+    assert found.logistic.reason
+
+
+def test_a_comparison_of_different_lengths_is_refused():
+    with pytest.raises(ValueError, match="got 3 and 2"):
+        compare([1, 2, 3], [1, 2], [1, 2, 3])
+    with pytest.raises(ValueError, match="got 3 and 4"):
+        compare([1, 2, 3], [1, 2, 4], [1, 2, 3, 4])

@@ -173,3 +173,30 @@ def test_the_report_needs_no_model_library():
     code = f"import sys, loupe.bench.report, loupe.bench.correlate; print(sorted(set(sys.modules) & {heavy}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_figures_that_were_fitted_on_the_test_labels_have_a_table_that_says_so(runs: dict[str, Path]):
+    page, numbers = made(runs)
+    assert "Fitted on the test labels" in page.words
+    assert "isotonic regression" in page.words
+    raw = numbers["evaluations"]["agent"]["looks"]["decided"]["all"]["expected"]["all"]  # type: ignore[index]
+    assert raw["isotonic"]["plcc"][0] == pytest.approx(1.0)
+    # An agent that says the same of every image has no fit, and the page says why.
+    constant = numbers["evaluations"]["base"]["looks"]["decided"]["all"]["expected"]["all"]  # type: ignore[index]
+    assert constant["isotonic"]["plcc"][0] is None
+    assert constant["isotonic"]["reason"] in page.words
+
+
+def test_an_older_summary_without_fits_makes_a_page_without_that_table(runs: dict[str, Path]):
+    for name in ("base", "agent"):
+        path = runs[name] / "summary.json"
+        summary = json.loads(path.read_text())
+        for look in summary["looks"].values():
+            for subset in look.values():
+                for kind in ("expected", "written") if subset and "expected" in subset else ():
+                    for figures in subset[kind].values():
+                        del figures["logistic"], figures["isotonic"]
+        path.write_text(json.dumps(summary))
+    page, _ = made(runs)
+    assert "Fitted on the test labels" not in page.words
+    assert "agent − base" in page.words

@@ -5,10 +5,11 @@ import pytest
 
 from loupe.bench.predictions import Prediction
 from loupe.bench.scores import score
-from loupe.bench.summary import summarise
+from loupe.bench.summary import paired_gain, summarise
 from loupe.core.answer import answer_of, parse, render
 from loupe.core.records import WHOLE, Degradation, Episode, Sample, StopReason, Turn
 
+DIAGNOSIS = ("distortion_class", "severity")
 LEFT, RIGHT, TOP_LEFT = (0.0, 0.0, 0.5, 1.0), (0.5, 0.0, 1.0, 1.0), (0.0, 0.0, 0.5, 0.5)
 BLUR = Degradation("blur", 3, LEFT)
 
@@ -118,3 +119,59 @@ def test_gains_pair_the_same_images_on_all_and_on_hard_ones():
     assert found.looks["decided"].hard.n == 4
     assert found.looks["never"].easy is not None
     assert found.looks["never"].easy.n == 3
+
+
+def test_what_was_not_asked_is_not_scored():
+    diagnosed = score([played(sample("a"), turn(distortion_class="blur", severity="obvious"))], asks=DIAGNOSIS)
+    assert diagnosed.expected is None and diagnosed.written is None
+    assert diagnosed.unusable == 0
+    assert diagnosed.recognition.severity_accuracy.value == 1.0
+    assert math.isnan(diagnosed.zooming.verdict_iou.value)
+    rated = score([played(sample("a"), turn(rating=3.0))], asks=("rating",))
+    assert rated.recognition.n == 0
+    assert math.isnan(rated.recognition.class_accuracy.value)
+
+
+def test_an_answer_without_what_was_asked_is_unusable():
+    found = score([played(sample("a"), turn(distortion_class="blur")), failed(sample("b"))], asks=DIAGNOSIS)
+    assert found.unusable == 2
+    assert found.recognition.confusion["blur"]["unusable"] == 2
+
+
+def test_images_that_nobody_rated_are_left_out_of_agreement_and_of_nothing_else():
+    rated = [played(sample(f"s{n}", n), turn(rating=n, distortion_class="blur")) for n in (1.0, 2.0, 3.0, 4.0)]
+    unrated = played(sample("x", math.nan), turn(rating=1.0, distortion_class="blur"))
+    found = score([*rated, unrated])
+    assert found.n == 5
+    assert found.expected is not None
+    assert found.expected.all.n == 4
+    assert found.expected.all.srcc.value == pytest.approx(1.0)
+    assert found.recognition.n == 5
+    assert score([unrated]).expected is None
+
+
+def test_gains_are_over_the_rated_images_and_over_what_was_asked():
+    items = [sample(f"s{n}", n) for n in (1.0, 2.0, 3.0, 4.0)] + [sample("x", math.nan)]
+    ours = [played(item, turn(rating=2.0 + index / 4, distortion_class="blur")) for index, item in enumerate(items)]
+    theirs = [played(item, turn(rating=4.0 - index / 4, distortion_class="noise")) for index, item in enumerate(items)]
+    gain = paired_gain(ours, theirs)
+    assert gain.srcc.value == pytest.approx(2.0)
+    assert gain.class_accuracy.value == 1.0
+    silent = paired_gain(ours, theirs, asks=("rating",))
+    assert math.isnan(silent.class_accuracy.value)
+    assert math.isnan(paired_gain(ours, theirs, asks=DIAGNOSIS).srcc.value)
+
+
+def test_a_class_beyond_the_six_is_counted_in_a_row_of_its_own():
+    haze = sample("a", damage=Degradation("haze", 3, LEFT))
+    found = score([played(haze, turn(rating=3, distortion_class="haze", severity="obvious"))]).recognition
+    assert found.confusion["haze"]["haze"] == 1
+    assert found.class_accuracy.value == found.class_accuracy_macro == 1.0
+
+
+def test_the_table_of_degradation_is_part_of_the_summary_where_a_class_was_asked_for():
+    items = [played(sample("a"), turn(rating=3, distortion_class="blur", severity="obvious"))]
+    asked = summarise(items, protocol={}).looks["decided"].degradation
+    assert asked is not None
+    assert asked.classes["blur"].severity_accuracy.value == 1.0
+    assert summarise(items, asks=("rating",), protocol={}).looks["decided"].degradation is None

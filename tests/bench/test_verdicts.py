@@ -1,6 +1,14 @@
 import pytest
 
-from loupe.bench.verdicts import expected_rating, said_class, trouble, verdict_of, written_rating
+from loupe.bench.verdicts import (
+    expected_rating,
+    last_word,
+    said_class,
+    said_severity,
+    trouble,
+    verdict_of,
+    written_rating,
+)
 from loupe.core.answer import parse
 from loupe.core.records import DISTORTION_CLASSES, WHOLE, Episode, StopReason, Turn
 
@@ -55,3 +63,29 @@ def test_the_expected_rating_falls_back_to_the_written_one():
 def test_a_class_that_was_not_named_is_not_taken_for_clean(body: str, name: str):
     assert said_class(turn(f"<answer>{body}</answer>"), classes=DISTORTION_CLASSES) == name
     assert said_class(None, classes=DISTORTION_CLASSES) == "unusable"
+
+
+@pytest.mark.parametrize(
+    ("body", "word"),
+    [
+        ('{"distortion_class": "blur", "severity": "slight"}', "slight"),
+        ('{"distortion_class": "blur", "severity": "huge"}', "other"),
+        ('{"distortion_class": "blur", "severity": null}', "clean"),
+        ('{"distortion_class": "blur"}', "other"),
+        # Whoever calls an image clean has said how strong it is damaged.
+        ('{"distortion_class": null}', "clean"),
+        ('{"rating": 2}', "other"),
+    ],
+)
+def test_a_severity_that_was_not_named_is_not_taken_for_none(body: str, word: str):
+    assert said_severity(turn(f"<answer>{body}</answer>")) == word
+    assert said_severity(None) == "unusable"
+
+
+def test_a_task_without_a_rating_takes_the_last_answer_that_says_all_it_asks_for():
+    whole = '<answer>{"distortion_class": "blur", "severity": "slight"}</answer>'
+    half = '<answer>{"distortion_class": "noise"}</answer>'
+    asks = ("distortion_class", "severity")
+    played = episode(whole, half)
+    assert last_word(played, asks=asks) is played.turns[0]
+    assert last_word(episode(half), asks=asks) is None

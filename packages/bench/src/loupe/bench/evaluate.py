@@ -1,37 +1,35 @@
 """Plays a data split under several looks and scores what came of it: `loupe evaluate`.
 
-Images go by in chunks; a chunk is played under every look before the next one is opened, so each file is read once and
-looks that begin alike share their first turn. A chunk is written as soon as it is played: a killed run loses the chunk
-in hand and no more, and `resume` goes on behind what is there. The model is loaded here, and only where there is
-something left to play.
+How images are played is `loupe.bench.playing`'s: a killed run loses the chunk in hand and no more, and `resume` goes
+on behind what is there. The model is loaded only where there is something left to play.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from loupe.bench.agent import load_policies
+from loupe.bench.agent import Agents, model_agents
+from loupe.bench.degradation_page import write_pages
+from loupe.bench.fast import ASKS as FAST_ASKS
+from loupe.bench.fast import check_fast
+from loupe.bench.playing import Plan, Playing, Progress, play_missing
+from loupe.bench.predictions import FAST, Prediction, read_predictions
 from loupe.bench.predictions import FILE as PREDICTIONS
-from loupe.bench.predictions import Prediction, append_predictions, read_predictions
 from loupe.bench.provenance import protocol_block
-from loupe.bench.reuse import RememberingPolicy
+from loupe.bench.sampled import sampled_by_look
 from loupe.bench.summary import FILE as SUMMARY
 from loupe.bench.summary import Summary, summarise
 from loupe.bench.trails import keep_trail_images
 from loupe.core.errors import ConfigError, DataError
-from loupe.core.files import inside, read_json, write_json
-from loupe.core.images import open_image
+from loupe.core.files import read_json, write_json
 from loupe.core.model.checkpoints import model_folder
 from loupe.core.policy import Policy
 from loupe.core.protocol import Protocol, load_protocol
-from loupe.core.records import Sample
 from loupe.core.runs import ENVIRONMENT, open_run
 from loupe.data.store import load_samples
 from loupe.zoom.look import Look
-from loupe.zoom.loop import LoopInput, play
 
-Progress = Callable[[int, int], None]
-"""Called with the episodes that are done and the episodes there are in all."""
+__all__ = ["EvaluateConfig", "Progress", "evaluate"]
 
 
 @dataclass
@@ -60,7 +58,13 @@ class EvaluateConfig:
     chunk: int = 128
     """Images that are played together, and what a killed run loses at most."""
     temperature: float = 0.0
-    """Temperature of sampling; 0 decodes greedily."""
+    """Temperature of the first judgement of an image, the one that scores; 0 decodes greedily."""
+    samples: int = 1
+    """Judgements of each image; those behind the first are drawn, and the mean of all is scored beside the first."""
+    draw_temperature: float | None = None
+    """Temperature of the drawn ones; null for the protocol's own."""
+    fast: bool = False
+    """No reasoning and no looks: the expected rating is read off the agent's distribution in one pass."""
     seed: int = 0
     """Seed of random crops, of sampling, and of the bootstrap."""
     n_boot: int = 1000
@@ -71,106 +75,101 @@ class EvaluateConfig:
     """Go on behind the predictions that the out folder already holds, which must come of the same settings."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """What is to be played: samples and looks in order, and the pairs of them that an earlier run has done."""
-
-    samples: Sequence[Sample]
-    looks: Sequence[Look]
-    done: frozenset[tuple[str, str]]
-
-    def missing(self, samples: Sequence[Sample], look: Look) -> list[Sample]:
-        return [sample for sample in samples if (sample.id, look.value) not in self.done]
-
-    @property
-    def left(self) -> int:
-        return sum(len(self.missing(self.samples, look)) for look in self.looks)
-
-
-def evaluate(config: EvaluateConfig, *, policy: Policy | None = None, progress: Progress | None = None) -> Summary:
+def evaluate(
+    config: EvaluateConfig, *, policy: Policy | Agents | None = None, progress: Progress | None = None
+) -> Summary:
     """Judges every sample under every look, and writes predictions.jsonl and summary.json into `config.out`.
 
-    `policy` takes the place of the model that the config names. Raises ConfigError, MissingFileError, DataError,
-    ImageError for an image of the split that cannot be read, ModelError.
+    `policy` takes the place of the model that the config names; a bare one is asked for drawn judgements too. Raises
+    ConfigError, MissingFileError, DataError, ImageError for an image of the split that cannot be read, ModelError.
     """
-    looks, protocol, data, out = _looks(config), load_protocol(config.protocol), Path(config.data), Path(config.out)
-    if "rating" not in protocol.asks:
+    protocol, data, out = load_protocol(config.protocol), Path(config.data), Path(config.out)
+    looks = _looks(config, protocol)
+    if config.fast:
+        check_fast(protocol)
+    if not {"rating", "distortion_class"} & set(protocol.asks):
         raise ConfigError(
-            f"protocol {protocol.name!r} asks for {', '.join(protocol.asks)}; an evaluation scores ratings: take one "
-            "that asks for them, such as score, score-json or zoom, or judge single pictures with `loupe assess`"
+            f"protocol {protocol.name!r} asks for {', '.join(protocol.asks)}; what is scored of an image is its rating "
+            "and what is wrong with it: take a protocol that asks for one of them, such as score, degradation or zoom, "
+            "or judge single pictures with `loupe assess`"
         )
     samples = load_samples(data, config.split)[: config.limit]
     if not samples:
         raise DataError(f"{data}/{config.split}.jsonl holds no samples; name another split, or make the folder again")
-    start = model_folder(config.model) if policy is None else None
+    agents = _agents(policy, config, protocol)
+    start = None if agents.model is None else model_folder(agents.model)
     open_run(out, config, data=[data / f"{config.split}.jsonl"], start=start, resume=config.resume)
-    there = read_predictions(out / PREDICTIONS) if (out / PREDICTIONS).is_file() else []
-    plan = _Plan(samples, looks, frozenset((item.sample.id, item.look) for item in there))
+    there = read_predictions(out / PREDICTIONS, attempts=True) if (out / PREDICTIONS).is_file() else []
+    done = frozenset((item.sample.id, item.look, item.attempt) for item in there)
+    plan = Plan(samples, looks, config.samples, done)
     if plan.left:
-        policy = policy if policy is not None else _load(config, protocol)
-        _play(policy, plan, config=config, protocol=protocol, progress=progress)
-    predictions = _in_order(read_predictions(out / PREDICTIONS), plan)
+        how = Playing(data, protocol, seed=config.seed, chunk=config.chunk)
+        play_missing(agents, plan, how, path=out / PREDICTIONS, progress=progress)
+    attempts = _in_order(read_predictions(out / PREDICTIONS, attempts=True), plan)
+    predictions = [item for item in attempts if item.attempt == 0]
     block = protocol_block(
         protocol, settings=asdict(config), environment=read_json(out / ENVIRONMENT), scripted=start is None
     )
-    summary = summarise(predictions, protocol=block, n_boot=config.n_boot, seed=config.seed)
+    asks = FAST_ASKS if config.fast else protocol.asks
+    block["asks"] = list(asks)
+    summary = summarise(predictions, protocol=block, asks=asks, n_boot=config.n_boot, seed=config.seed)
+    summary = replace(summary, sampled=sampled_by_look(attempts, n_boot=config.n_boot, seed=config.seed))
     keep_trail_images(predictions, data=data, out=out, count=config.trails, seed=config.seed)
     write_json(out / SUMMARY, summary.to_json())
+    write_pages(out, read_json(out / SUMMARY), name=block["model"])
     return summary
 
 
-def _looks(config: EvaluateConfig) -> list[Look]:
+def _looks(config: EvaluateConfig, protocol: Protocol) -> list[str]:
     """The looks without repeats. Raises ConfigError for settings that cannot be."""
     known = [look.value for look in Look]
     if not config.looks or set(config.looks) - set(known):
         raise ConfigError(f"looks: got {config.looks}; wanted one or more of {', '.join(known)}")
-    for name, least in (("batch_size", 1), ("chunk", 1), ("n_boot", 0), ("trails", 0), ("temperature", 0), ("seed", 0)):
-        if getattr(config, name) < least:
-            raise ConfigError(f"{name}: got {getattr(config, name)}; wanted at least {least}")
+    check_numbers(config)
+    if config.fast and config.samples > 1:
+        raise ConfigError(f"samples: got {config.samples} with fast=true, where nothing is drawn; leave samples out")
+    if config.samples > 1 and "rating" not in protocol.asks:
+        raise ConfigError(
+            f"samples: got {config.samples}; ratings alone are averaged, and {protocol.name!r} asks for none"
+        )
+    looks = [FAST] if config.fast else list(dict.fromkeys(config.looks))
+    # Where there is one look, and one way to ask for it, all kinds of looks are the same.
+    return looks if protocol.max_rounds > 1 or protocol.no_zoom_question else looks[:1]
+
+
+def check_numbers(config: EvaluateConfig) -> None:
+    """Raises ConfigError for a number that cannot be."""
+    least = {"batch_size": 1, "chunk": 1, "n_boot": 0, "trails": 0, "temperature": 0, "seed": 0, "samples": 1}
+    for name, bound in least.items():
+        if getattr(config, name) < bound:
+            raise ConfigError(f"{name}: got {getattr(config, name)}; wanted at least {bound}")
+    if config.draw_temperature is not None and config.draw_temperature <= 0:
+        raise ConfigError(
+            f"draw_temperature: got {config.draw_temperature}; wanted above 0, or null for the protocol's"
+        )
     if config.limit is not None and config.limit < 1:
         raise ConfigError(f"limit: got {config.limit}; wanted at least 1, or null for all samples")
-    return [Look(name) for name in dict.fromkeys(config.looks)]
 
 
-def _load(config: EvaluateConfig, protocol: Protocol) -> Policy:
-    return load_policies(config.model, protocol, temperatures=[config.temperature], batch_size=config.batch_size)[0]
-
-
-def _play(
-    policy: Policy, plan: _Plan, *, config: EvaluateConfig, protocol: Protocol, progress: Progress | None
-) -> None:
-    """Play and append all that is missing, chunk by chunk."""
-    remembering, total = RememberingPolicy(policy), len(plan.samples) * len(plan.looks)
-    done = total - plan.left
-    for start in range(0, len(plan.samples), config.chunk):
-        chunk = plan.samples[start : start + config.chunk]
-        todo = [(look, samples) for look in plan.looks if (samples := plan.missing(chunk, look))]
-        inputs = _inputs([sample for _, samples in todo for sample in samples], Path(config.data))
-        for look, samples in todo:
-            images = [inputs[sample.id] for sample in samples]
-            played = play(remembering, images, protocol, look=look, seed=config.seed)
-            made = [Prediction(sample, look.value, item.episode) for sample, item in zip(samples, played, strict=True)]
-            append_predictions(Path(config.out) / PREDICTIONS, made)
-            done += len(made)
-            if progress is not None:
-                progress(done, total)
-        remembering.forget()
-
-
-def _inputs(samples: Sequence[Sample], data: Path) -> dict[str, LoopInput]:
-    """One input a sample, by its id. The key is the same under every look, or no first turn could be shared."""
-    return {
-        sample.id: LoopInput(
-            key=f"{sample.id}#0",
-            sample_id=sample.id,
-            image=open_image(inside(data, sample.image)),
-            truth=sample.degradation.bbox_2d if sample.degradation is not None else None,
+def _agents(policy: Policy | Agents | None, config: EvaluateConfig, protocol: Protocol) -> Agents:
+    if policy is None:
+        return model_agents(
+            config.model,
+            protocol,
+            batch_size=config.batch_size,
+            temperature=config.temperature,
+            draw_temperature=config.draw_temperature,
         )
-        for sample in {sample.id: sample for sample in samples}.values()
-    }
+    return policy if isinstance(policy, Agents) else Agents(policy, policy)
 
 
-def _in_order(predictions: Sequence[Prediction], plan: _Plan) -> list[Prediction]:
-    """Those of the plan, look by look and in the order of the samples, however often the run was cut and resumed."""
-    found = {(item.look, item.sample.id): item for item in predictions}
-    return [found[look.value, sample.id] for look in plan.looks for sample in plan.samples]
+def _in_order(predictions: Sequence[Prediction], plan: Plan) -> list[Prediction]:
+    """Those of the plan, look by look, in the order of the samples and their attempts, however often the run was cut
+    and resumed."""
+    found = {(item.look, item.sample.id, item.attempt): item for item in predictions}
+    return [
+        found[look, sample.id, attempt]
+        for look in plan.looks
+        for sample in plan.samples
+        for attempt in range(plan.attempts)
+    ]

@@ -4,6 +4,7 @@ Everything is escaped unless a template says otherwise, and no template does: wh
 and what a metric is named are all untrusted. Pages hold no script and load nothing.
 """
 
+import math
 from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
@@ -47,7 +48,7 @@ def interval(bounds: Sequence[float | None] | None) -> str:
 
 def difference(bounds: Sequence[float | None] | None) -> str:
     """The same for a difference, with its signs: `+.120 [+.080, +.161]`."""
-    if not bounds or bounds[0] is None or bounds[1] is None or bounds[2] is None:
+    if not bounds or any(bound is None or not math.isfinite(bound) for bound in bounds):
         return numbers.signed(bounds[0] if bounds else None)
     return f"{numbers.signed(bounds[0])} [{numbers.signed(bounds[1])}, {numbers.signed(bounds[2])}]"
 

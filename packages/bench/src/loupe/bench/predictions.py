@@ -1,6 +1,8 @@
 """The rows of predictions.jsonl: one image, one way of looking, and the episode that came of it.
 
-A row holds its sample, so the file can be scored, plotted and audited with nothing else at hand.
+A row holds its sample, so the file can be scored, plotted and audited with nothing else at hand. Where an image was
+judged several times there is a row for each attempt, and whoever reads the file gets the first ones unless he asks for
+all: a figure over rows is then never one over attempts that took themselves for images.
 """
 
 from collections.abc import Iterable
@@ -13,15 +15,21 @@ from loupe.core.files import append_jsonl, read_jsonl
 from loupe.core.records import Episode, Sample
 
 FILE = "predictions.jsonl"
+FAST = "fast"
+"""Stands for the look where the agent did not reason: its rating was read off the overview in one pass."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What an agent made of one sample under one look (a value of `loupe.zoom.look.Look`)."""
+    """What an agent made of one sample under one look (a value of `loupe.zoom.look.Look`, or `FAST`).
+
+    Attempt 0 is the one that scores; those behind it were drawn. Files from before there were several have that alone.
+    """
 
     sample: Sample
     look: str
     episode: Episode
+    attempt: int = 0
 
     @property
     def group(self) -> str:
@@ -33,6 +41,7 @@ class Prediction:
         return {
             "sample": self.sample.to_json(),
             "look": self.look,
+            "attempt": self.attempt,
             "episode": self.episode.to_json(),
         }
 
@@ -43,6 +52,7 @@ class Prediction:
             Sample.from_json(row["sample"]),
             row["look"],
             Episode.from_json(row["episode"]),
+            int(row.get("attempt", 0)),
         )
 
 
@@ -52,9 +62,13 @@ def append_predictions(path: Path | str, predictions: Iterable[Prediction]) -> N
         append_jsonl(path, prediction.to_json())
 
 
-def read_predictions(path: Path | str) -> list[Prediction]:
-    """All rows of a predictions file, in order. Raises MissingFileError, and DataError for a row of another form."""
-    return [_prediction(row, where=f"{path}, row {number}") for number, row in enumerate(read_jsonl(path), start=1)]
+def read_predictions(path: Path | str, *, attempts: bool = False) -> list[Prediction]:
+    """The rows of a predictions file, in order: the first attempt at each image, or with `attempts` all of them.
+
+    Raises MissingFileError, and DataError for a row of another form.
+    """
+    rows = [_prediction(row, where=f"{path}, row {number}") for number, row in enumerate(read_jsonl(path), start=1)]
+    return rows if attempts else [row for row in rows if row.attempt == 0]
 
 
 def _prediction(row: dict[str, Any], *, where: str) -> Prediction:

@@ -5,6 +5,7 @@ evaluations, metrics.jsonl of trainings and, where there are some, draws.jsonl a
 No model, no data folder, no GPU. Beside report.html lies report.json with every number that the page prints.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
@@ -19,15 +20,14 @@ from loupe.bench.plots import by_look, curves, learning_curves, scatter
 from loupe.bench.predictions import FILE as PREDICTIONS
 from loupe.bench.predictions import Prediction, read_predictions
 from loupe.bench.samples_page import SaidOver, said_over_training
-from loupe.bench.scores import SAID_LABELS, TRUE_LABELS
 from loupe.bench.summary import BASELINE, paired_gain
 from loupe.bench.summary import FILE as SUMMARY
 from loupe.bench.trails import Trail, kept_trails
-from loupe.bench.verdicts import expected_rating, verdict_of
+from loupe.bench.verdicts import EVERYTHING, expected_rating, verdict_of
+from loupe.bench.words import FIT_WORDS, LOOK_WORDS
 from loupe.core.errors import ConfigError
 from loupe.core.files import read_json, read_jsonl, write_json, write_text_atomic
 from loupe.core.runs import METRICS
-from loupe.zoom.look import Look
 
 
 @dataclass
@@ -53,12 +53,6 @@ class ReportConfig(ReportInputs):
     """Folder for report.html and report.json."""
 
 
-LOOK_WORDS = {
-    Look.DECIDED.value: "zoom as decided",
-    Look.NEVER.value: "without zoom",
-    Look.RANDOM.value: "random crops",
-    Look.TRUTH.value: "true region",
-}
 SUBSET_WORDS = {"all": "all images", "hard": "hard images", "easy": "easy images"}
 
 
@@ -71,6 +65,11 @@ class _Run:
     summary: dict[str, Any]
     main_look: str
     main: list[Prediction]
+
+    @property
+    def asks(self) -> Sequence[str]:
+        """The keys that its protocol asked for; older summaries do not say."""
+        return self.summary["protocol"].get("asks", EVERYTHING)
 
 
 def report(runs: ReportInputs, out: Path | str) -> Path:
@@ -95,7 +94,7 @@ def report(runs: ReportInputs, out: Path | str) -> Path:
     }
     write_json(numbers, data)
     last, page = evaluations[-1], Path(out) / "report.html"
-    trails = kept_trails(last.folder, last.main, look=last.main_look, limit=runs.trails)
+    trails = kept_trails(last.folder, last.main, look=last.main_look, limit=runs.trails, asks=last.asks)
     said = {name: found for name, folder in runs.trainings.items() if (found := said_over_training(folder))}
     # The page is made of what report.json holds, so the two cannot differ.
     write_text_atomic(page, _page(read_json(numbers), last=last, trails=trails, said=said))
@@ -104,17 +103,19 @@ def report(runs: ReportInputs, out: Path | str) -> Path:
 
 def _read(name: str, folder: Path) -> _Run:
     summary = read_json(folder / SUMMARY)
-    looks: dict[str, Any] = summary["looks"]
-    main_look = BASELINE if BASELINE in looks else next(iter(looks))
+    if "looks" not in summary:
+        what = "comparisons of pairs" if "comparison" in summary else "no evaluation of images"
+        raise ConfigError(f"{folder} holds {what}; a report shows evaluations of images, name folders of those")
+    main_look = _main_look(summary)
     main = [item for item in read_predictions(folder / PREDICTIONS) if item.look == main_look]
     return _Run(name, folder, summary, main_look, main)
 
 
 def _step(before: _Run, after: _Run) -> dict[str, Any]:
     """What one stage added to the one before, on the images that both judged."""
-    gains = {"all": paired_gain(after.main, before.main)}
+    gains = {"all": paired_gain(after.main, before.main, asks=after.asks)}
     if hard := [item for item in after.main if item.sample.hard]:
-        gains["hard"] = paired_gain(hard, before.main)
+        gains["hard"] = paired_gain(hard, before.main, asks=after.asks)
     return {subset: asdict(gain) for subset, gain in gains.items()}
 
 
@@ -132,35 +133,64 @@ def _page(data: Mapping[str, Any], *, last: _Run, trails: Sequence[Trail], said:
         subsets=subsets,
         subset_words=SUBSET_WORDS,
         baseline=BASELINE,
-        look_plots={subset: _look_plot(evaluations, looks, subset=subset) for subset in subsets},
+        look_plots={
+            subset: plot for subset in subsets if (plot := _look_plot(evaluations, looks, subset=subset)) is not None
+        },
         trainings=list(data["trainings"]),
         curves={name: learning_curves(series) for name, series in data["trainings"].items() if series},
         draws={name: histogram_figure(found) for name, found in data["draws"].items()},
         audits=data["audits"],
         audit_plots={name: audit_figure(found) for name, found in data["audits"].items()},
-        scatter=_scatter(last.main),
+        scatter=_scatter(last),
         last=last.name,
         main=evaluations[last.name]["looks"][last.main_look],
-        true_labels=TRUE_LABELS,
-        said_labels=SAID_LABELS,
         trails=trails,
         said=said,
+        fitted=_fitted(evaluations),
+        fit_words=FIT_WORDS,
     )
+
+
+def _fitted(evaluations: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Name, look and correlations of each evaluation, under its main look, whose summary has fitted figures; older
+    summaries have none."""
+    rows: list[dict[str, Any]] = []
+    for name, summary in evaluations.items():
+        look = _main_look(summary)
+        scores = _scores(summary, look, "all")
+        raw: dict[str, Any] = scores["expected"]["all"] if scores and scores["expected"] else {}
+        if any(fit in raw for fit in FIT_WORDS):
+            rows.append({"name": name, "look": LOOK_WORDS.get(look, look), "raw": raw})
+    return rows
+
+
+def _main_look(summary: Mapping[str, Any]) -> str:
+    looks: dict[str, Any] = summary["looks"]
+    return BASELINE if BASELINE in looks else next(iter(looks))
 
 
 def _scores(summary: Mapping[str, Any], look: str, subset: str) -> dict[str, Any] | None:
     return summary["looks"].get(look, {}).get(subset)
 
 
-def _look_plot(evaluations: Mapping[str, Any], looks: Sequence[str], *, subset: str) -> str:
+def _look_plot(evaluations: Mapping[str, Any], looks: Sequence[str], *, subset: str) -> str | None:
+    """None where nobody was asked for a rating."""
     rows = {
-        name: {look: cell["expected"]["all"]["srcc"] for look in looks if (cell := _scores(summary, look, subset))}
+        name: {
+            look: cell["expected"]["all"]["srcc"]
+            for look in looks
+            if (cell := _scores(summary, look, subset)) and cell["expected"]
+        }
         for name, summary in evaluations.items()
     }
-    return by_look(rows, looks=looks, words=LOOK_WORDS)
+    return by_look(rows, looks=looks, words=LOOK_WORDS) if any(rows.values()) else None
 
 
-def _scatter(items: Sequence[Prediction]) -> str:
+def _scatter(run: _Run) -> str | None:
+    """Over the images that somebody rated; None where there are none, or no rating was asked for."""
+    items = [item for item in run.main if math.isfinite(item.sample.rating)]
+    if "rating" not in run.asks or not items:
+        return None
     ratings = [expected_rating(verdict_of(item.episode)) for item in items]
     labels = [item.sample.rating for item in items]
     return scatter(labels, ratings, hard=[item.sample.hard is True for item in items])

@@ -1,14 +1,13 @@
 """All figures of one set of predictions under one look: agreement, recognition, and what the agent did with its zoom.
 
 Unusable episodes count: in the main figures at mid-scale and as wrong, and beside them the same without them, so that
-nobody has to wonder what was dropped. A severity is right only together with its class, as in Q-Insight (2025).
+nobody has to wonder what was dropped. What was not asked is not scored: a protocol without a rating has no agreement.
+Agreement is over the samples that somebody rated. What the damage was called is scored by `loupe.bench.recognition`.
 """
 
-from collections import Counter
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 from loupe.bench.correlate import (
     UNDEFINED,
@@ -18,44 +17,19 @@ from loupe.bench.correlate import (
     mean_interval,
 )
 from loupe.bench.predictions import Prediction
-from loupe.bench.verdicts import (
-    CLEAN,
-    OTHER,
-    UNUSABLE,
-    expected_rating,
-    said_class,
-    true_class,
-    verdict_of,
-    written_rating,
-)
+from loupe.bench.recognition import Recognition, recognition
+from loupe.bench.verdicts import EVERYTHING, expected_rating, last_word, verdict_of, written_rating
 from loupe.core.box import iou
-from loupe.core.records import DISTORTION_CLASSES, Box, Turn, severity_word
-
-TRUE_LABELS = (CLEAN, *DISTORTION_CLASSES)
-SAID_LABELS = (*TRUE_LABELS, OTHER, UNUSABLE)
+from loupe.core.records import Box, Turn
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """Correlations of one kind of rating: over all episodes with failures at mid-scale, and over usable ones alone."""
+    """Correlations of one kind of rating with the opinions on the rated samples: over all episodes with failures at
+    mid-scale, and over usable ones alone."""
 
     all: Correlations
     usable: Correlations
-
-
-@dataclass(frozen=True, slots=True)
-class Recognition:
-    """What the agent called the damage, over the `n` samples with such a label; shares in 0..1, higher is better.
-
-    `class_accuracy` is over samples (micro), `class_accuracy_macro` the plain mean over true classes.
-    `severity_accuracy` wants class and level. `confusion[true][said]` counts.
-    """
-
-    n: int
-    class_accuracy: Interval
-    class_accuracy_macro: float
-    severity_accuracy: Interval
-    confusion: dict[str, dict[str, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,43 +53,44 @@ class Zooming:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Figures of one look over one set of samples; `expected` scores the expected rating, `written` the written one."""
+    """Figures of one look over one set of `n` samples; `expected` scores the expected rating, `written` the written
+    one: both None where no rating was asked or no sample has one."""
 
     n: int
     unusable: int
     unusable_share: float
     kept_earlier: int
-    """Episodes whose last look failed, so that the rating of a look before it counts."""
-    expected: Agreement
-    written: Agreement
+    """Episodes whose last look failed, so that the answer of a look before it counts."""
+    expected: Agreement | None
+    written: Agreement | None
     recognition: Recognition
     zooming: Zooming
 
 
-def score(predictions: Sequence[Prediction], *, n_boot: int = 1000, seed: int = 0) -> Scores:
-    """All figures of `predictions`, of one look and at most one a sample; NaN figures where there are none."""
-    turns = [verdict_of(item.episode) for item in predictions]
-    unusable = sum(turn is None for turn in turns)
+def score(
+    predictions: Sequence[Prediction], *, asks: Sequence[str] = EVERYTHING, n_boot: int = 1000, seed: int = 0
+) -> Scores:
+    """All figures of `predictions`, of one look and at most one a sample; NaN figures where there are none.
+
+    `asks` are the keys that the protocol asked for.
+    """
+    words = [last_word(item.episode, asks=asks) for item in predictions]
+    unusable = sum(word is None for word in words)
+    kept = [
+        word is not None and word is not item.episode.turns[-1] for word, item in zip(words, predictions, strict=True)
+    ]
+    rated = [item for item in predictions if math.isfinite(item.sample.rating)] if "rating" in asks else []
     return Scores(
-        n=len(turns),
+        n=len(words),
         unusable=unusable,
-        unusable_share=unusable / len(turns) if turns else float("nan"),
-        kept_earlier=sum(item.episode.kept_earlier for item in predictions),
-        expected=_agreement(predictions, expected_rating, n_boot=n_boot, seed=seed),
-        written=_agreement(predictions, written_rating, n_boot=n_boot, seed=seed),
-        recognition=_recognition(predictions, n_boot=n_boot, seed=seed),
-        zooming=_zooming(predictions, n_boot=n_boot, seed=seed),
+        unusable_share=unusable / len(words) if words else math.nan,
+        kept_earlier=sum(kept),
+        expected=_agreement(rated, expected_rating, n_boot=n_boot, seed=seed, fits=True) if rated else None,
+        # No table shows fits of the written number.
+        written=_agreement(rated, written_rating, n_boot=n_boot, seed=seed, fits=False) if rated else None,
+        recognition=recognition(predictions, asks=asks, n_boot=n_boot, seed=seed),
+        zooming=_zooming(predictions, asks=asks, n_boot=n_boot, seed=seed),
     )
-
-
-def class_hits(predictions: Sequence[Prediction]) -> list[float]:
-    """1.0 where the class of a labelled sample was named rightly, else 0.0; samples without a label are left out."""
-    return [float(said == true) for true, said, _ in _named(predictions)]
-
-
-def severity_hits(predictions: Sequence[Prediction]) -> list[float]:
-    """1.0 where class and level of a labelled sample were both named rightly, else 0.0; the same samples."""
-    return [float(said == true and severity) for true, said, severity in _named(predictions)]
 
 
 def _agreement(
@@ -124,6 +99,7 @@ def _agreement(
     *,
     n_boot: int,
     seed: int,
+    fits: bool,
 ) -> Agreement:
     def over(items: Sequence[Prediction]) -> Correlations:
         return correlations(
@@ -132,6 +108,7 @@ def _agreement(
             groups=[item.group for item in items],
             n_boot=n_boot,
             seed=seed,
+            fits=fits,
         )
 
     usable = [item for item in predictions if verdict_of(item.episode) is not None]
@@ -139,40 +116,10 @@ def _agreement(
     return Agreement(everything, everything if len(usable) == len(predictions) else over(usable))
 
 
-def _named(predictions: Sequence[Prediction]) -> list[tuple[str, str, bool]]:
-    """(true class, said class, severity word right) of every sample that has a class label."""
-    rows: list[tuple[str, str, bool]] = []
-    for item in predictions:
-        turn, true, damage = (
-            verdict_of(item.episode),
-            true_class(item.sample),
-            item.sample.degradation,
-        )
-        if true is not None and damage is not None:
-            severity_right = turn is not None and turn.answer.severity == severity_word(damage.severity)
-            rows.append((true, said_class(turn, classes=DISTORTION_CLASSES), severity_right))
-    return rows
-
-
-def _recognition(predictions: Sequence[Prediction], *, n_boot: int, seed: int) -> Recognition:
-    rows = _named(predictions)
-    groups = [item.group for item in predictions if item.sample.degradation is not None]
-    counts = Counter((true, said) for true, said, _ in rows)
-    confusion = {true: {said: counts[true, said] for said in SAID_LABELS} for true in TRUE_LABELS}
-    recalls = [row[true] / sum(row.values()) for true, row in confusion.items() if sum(row.values())]
-    return Recognition(
-        n=len(rows),
-        class_accuracy=mean_interval(class_hits(predictions), groups=groups, n_boot=n_boot, seed=seed),
-        class_accuracy_macro=float(np.mean(recalls)) if recalls else float("nan"),
-        severity_accuracy=mean_interval(severity_hits(predictions), groups=groups, n_boot=n_boot, seed=seed),
-        confusion=confusion,
-    )
-
-
-def _zooming(predictions: Sequence[Prediction], *, n_boot: int, seed: int) -> Zooming:
+def _zooming(predictions: Sequence[Prediction], *, asks: Sequence[str], n_boot: int, seed: int) -> Zooming:
     steps = [step for step in map(_rating_step, predictions) if step is not None]
     local = [item for item in predictions if item.sample.degradation is not None and item.sample.degradation.is_local]
-    cropped = [item for item in local if item.episode.zoomed]
+    cropped, boxed = [item for item in local if item.episode.zoomed], local if "bbox_2d" in asks else []
 
     def mean(values: Sequence[float], items: Sequence[Prediction]) -> Interval:
         groups = [item.group for item in items]
@@ -189,7 +136,7 @@ def _zooming(predictions: Sequence[Prediction], *, n_boot: int, seed: int) -> Zo
             [iou(item.episode.turns[1].view, _region(item)) for item in cropped],
             cropped,
         ),
-        verdict_iou=mean([_verdict_iou(item) for item in local], local),
+        verdict_iou=mean([_verdict_iou(item, asks=asks) for item in boxed], boxed),
     )
 
 
@@ -204,8 +151,8 @@ def _rating_step(item: Prediction) -> float | None:
     return last.answer.rating - first
 
 
-def _verdict_iou(item: Prediction) -> float:
-    turn = verdict_of(item.episode)
+def _verdict_iou(item: Prediction, *, asks: Sequence[str]) -> float:
+    turn = last_word(item.episode, asks=asks)
     box = None if turn is None else turn.answer.bbox_2d
     return 0.0 if box is None else iou(box, _region(item))
 

@@ -4,14 +4,18 @@ zooming is worth, as paired differences between looks on the same images.
 Leaves out where the predictions come from; `evaluate` adds the protocol block that says so.
 """
 
+import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from loupe.bench.correlate import Interval, paired_difference
+from loupe.bench.correlate import UNDEFINED, Interval, paired_difference
+from loupe.bench.degradation_table import DegradationTable, degradation_table
 from loupe.bench.predictions import Prediction
-from loupe.bench.scores import Scores, class_hits, score
-from loupe.bench.verdicts import expected_rating, verdict_of
+from loupe.bench.recognition import class_hits, named
+from loupe.bench.sampled import Sampled
+from loupe.bench.scores import Scores, score
+from loupe.bench.verdicts import EVERYTHING, expected_rating, verdict_of
 
 BASELINE = "decided"
 FILE = "summary.json"
@@ -19,16 +23,23 @@ FILE = "summary.json"
 
 @dataclass(frozen=True, slots=True)
 class LookSummary:
-    """Scores of one look on all samples, on those measured as hard, and on the easy ones; None where there are none."""
+    """Scores of one look on all samples, on those measured as hard, and on the easy ones; None where there are none.
+
+    `degradation` is the table of what the damage of all samples was called, None where nobody was asked for it.
+    """
 
     all: Scores
     hard: Scores | None
     easy: Scores | None
+    degradation: DegradationTable | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Gain:
-    """What zooming as decided has over another look on the `n` samples that both saw; above zero is in its favour."""
+    """What zooming as decided has over another look on the `n` samples that both saw; above zero is in its favour.
+
+    All NaN for what was not asked: agreement is over the rated samples, class accuracy over the labelled ones.
+    """
 
     n: int
     srcc: Interval
@@ -38,11 +49,13 @@ class Gain:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Everything in summary.json. `gains[other][subset]` compares the decided look with another one."""
+    """Everything in summary.json. `gains[other][subset]` compares the decided look with another one, `sampled[look]`
+    the mean of several judgements with the first one; it is empty where each image was judged once."""
 
     looks: dict[str, LookSummary]
     gains: dict[str, dict[str, Gain]]
     protocol: dict[str, Any]
+    sampled: dict[str, Sampled] = field(default_factory=dict[str, Sampled])
 
     def to_json(self) -> dict[str, Any]:
         """Plain dict for `loupe.core.files.write_json`, which writes NaN as null."""
@@ -53,14 +66,18 @@ def summarise(
     predictions: Sequence[Prediction],
     *,
     protocol: dict[str, Any],
+    asks: Sequence[str] = EVERYTHING,
     n_boot: int = 1000,
     seed: int = 0,
 ) -> Summary:
-    """Scores of every look among `predictions`, and the gains of the decided look over each other one."""
+    """Scores of every look among `predictions`, and the gains of the decided look over each other one.
+
+    `asks` are the keys that the protocol asked for; `protocol` is the block that says how it was played.
+    """
     looks = {look: [item for item in predictions if item.look == look] for look in _names(predictions)}
-    summaries = {look: _look(items, n_boot=n_boot, seed=seed) for look, items in looks.items()}
+    summaries = {look: _look(items, asks=asks, n_boot=n_boot, seed=seed) for look, items in looks.items()}
     others = [look for look in looks if look != BASELINE] if BASELINE in looks else []
-    gains = {look: _gains(looks[BASELINE], looks[look], n_boot=n_boot, seed=seed) for look in others}
+    gains = {look: _gains(looks[BASELINE], looks[look], asks=asks, n_boot=n_boot, seed=seed) for look in others}
     return Summary(summaries, gains, protocol)
 
 
@@ -68,6 +85,7 @@ def paired_gain(
     a: Sequence[Prediction],
     b: Sequence[Prediction],
     *,
+    asks: Sequence[str] = EVERYTHING,
     n_boot: int = 1000,
     seed: int = 0,
 ) -> Gain:
@@ -75,13 +93,15 @@ def paired_gain(
     theirs = {item.sample.id: item for item in b}
     pairs = [(item, theirs[item.sample.id]) for item in a if item.sample.id in theirs]
     ours, others = [first for first, _ in pairs], [second for _, second in pairs]
-    mos, groups = [item.sample.rating for item in ours], [item.group for item in ours]
-    labelled = [item.group for item in ours if item.sample.degradation is not None]
+    rated = [pair for pair in pairs if math.isfinite(pair[0].sample.rating)] if "rating" in asks else []
+    mos, groups = [first.sample.rating for first, _ in rated], [first.group for first, _ in rated]
 
     def of_ratings(statistic: str) -> Interval:
+        if not rated:
+            return UNDEFINED
         return paired_difference(
-            _ratings(ours),
-            _ratings(others),
+            _ratings([first for first, _ in rated]),
+            _ratings([second for _, second in rated]),
             mos,
             statistic=statistic,
             groups=groups,
@@ -89,7 +109,8 @@ def paired_gain(
             seed=seed,
         )
 
-    hits = (class_hits(ours), class_hits(others))
+    labelled = [row.group for row in named(ours, asks=asks)]
+    hits = (class_hits(ours, asks=asks), class_hits(others, asks=asks))
     classes = paired_difference(*hits, None, statistic="mean", groups=labelled, n_boot=n_boot, seed=seed)
     return Gain(len(pairs), of_ratings("srcc"), of_ratings("plcc"), classes)
 
@@ -98,19 +119,22 @@ def _names(predictions: Sequence[Prediction]) -> list[str]:
     return list(dict.fromkeys(item.look for item in predictions))
 
 
-def _look(items: Sequence[Prediction], *, n_boot: int, seed: int) -> LookSummary:
+def _look(items: Sequence[Prediction], *, asks: Sequence[str], n_boot: int, seed: int) -> LookSummary:
     hard, easy = _subset(items, hard=True), _subset(items, hard=False)
     return LookSummary(
-        all=score(items, n_boot=n_boot, seed=seed),
-        hard=score(hard, n_boot=n_boot, seed=seed) if hard else None,
-        easy=score(easy, n_boot=n_boot, seed=seed) if easy else None,
+        all=score(items, asks=asks, n_boot=n_boot, seed=seed),
+        hard=score(hard, asks=asks, n_boot=n_boot, seed=seed) if hard else None,
+        easy=score(easy, asks=asks, n_boot=n_boot, seed=seed) if easy else None,
+        degradation=degradation_table(items, asks=asks, n_boot=n_boot, seed=seed),
     )
 
 
-def _gains(ours: Sequence[Prediction], others: Sequence[Prediction], *, n_boot: int, seed: int) -> dict[str, Gain]:
-    gains = {"all": paired_gain(ours, others, n_boot=n_boot, seed=seed)}
+def _gains(
+    ours: Sequence[Prediction], others: Sequence[Prediction], *, asks: Sequence[str], n_boot: int, seed: int
+) -> dict[str, Gain]:
+    gains = {"all": paired_gain(ours, others, asks=asks, n_boot=n_boot, seed=seed)}
     if hard := _subset(ours, hard=True):
-        gains["hard"] = paired_gain(hard, others, n_boot=n_boot, seed=seed)
+        gains["hard"] = paired_gain(hard, others, asks=asks, n_boot=n_boot, seed=seed)
     return gains
 
 

@@ -15,7 +15,7 @@ from random import Random
 from PIL import Image
 
 from loupe.bench.predictions import Prediction
-from loupe.bench.verdicts import trouble, verdict_of
+from loupe.bench.verdicts import last_word, trouble
 from loupe.core.files import inside, read_json, write_json
 from loupe.core.images import open_image, write_png
 from loupe.core.records import WHOLE, Box, Episode, Sample, Turn
@@ -68,7 +68,7 @@ def trail(
 ) -> Trail:
     """Trail of `episode` over its RGB `image`; `asks` are the keys that its task asks for."""
     steps = tuple(_step(image, turn) for turn in episode.turns)
-    return Trail(title, steps, verdict_of(episode), trouble(episode, asks=asks), truth)
+    return Trail(title, steps, last_word(episode, asks=asks), trouble(episode, asks=asks), truth)
 
 
 def keep_trail_images(predictions: Sequence[Prediction], *, data: Path, out: Path, count: int, seed: int) -> None:
@@ -80,8 +80,11 @@ def keep_trail_images(predictions: Sequence[Prediction], *, data: Path, out: Pat
     write_json(out / FOLDER / INDEX, names)
 
 
-def kept_trails(run: Path, predictions: Sequence[Prediction], *, look: str, limit: int) -> list[Trail]:
-    """Trails under `look` of the images that a run folder kept, at most `limit`; none where it kept none."""
+def kept_trails(
+    run: Path, predictions: Sequence[Prediction], *, look: str, limit: int, asks: Sequence[str] = ("rating",)
+) -> list[Trail]:
+    """Trails under `look` of the images that a run folder kept, at most `limit`; none where it kept none. `asks` are
+    the keys that the protocol asked for."""
     index = run / FOLDER / INDEX
     names: dict[str, str] = read_json(index) if index.is_file() else {}
     kept = {item.sample.id: item for item in predictions if item.look == look and item.sample.id in names}
@@ -91,6 +94,7 @@ def kept_trails(run: Path, predictions: Sequence[Prediction], *, look: str, limi
             kept[sample_id].episode,
             title=sample_id,
             truth=kept[sample_id].sample,
+            asks=asks,
         )
         for sample_id in [name for name in names if name in kept][:limit]
     ]

@@ -7,7 +7,7 @@ neither dropped nor given a lucky number: its rating is the middle of the scale,
 
 from collections.abc import Sequence
 
-from loupe.core.records import Episode, Sample, StopReason, Turn
+from loupe.core.records import SEVERITIES, Episode, Sample, StopReason, Turn
 
 FIRST, LAST = 1.0, 5.0
 """Ends of the scale of ratings."""
@@ -16,6 +16,8 @@ MID_SCALE = 3.0
 CLEAN = "clean"
 OTHER = "other"
 UNUSABLE = "unusable"
+EVERYTHING = ("rating", "distortion_class", "severity", "bbox_2d")
+"""What an agent is taken to have been asked where nobody says so."""
 _FAILED = (StopReason.UNUSABLE, StopReason.TRUNCATED)
 
 
@@ -54,6 +56,18 @@ def said_class(turn: Turn | None, *, classes: tuple[str, ...]) -> str:
     if word is None:
         return CLEAN if "distortion_class" in turn.answer.said else OTHER
     return word if word in classes else OTHER
+
+
+def said_severity(turn: Turn | None) -> str:
+    """One of the five words, clean for an explicit null or for a clean image that was given no severity, other for any
+    other word or none at all, or unusable."""
+    if turn is None:
+        return UNUSABLE
+    word, said = turn.answer.severity, turn.answer.said
+    if word is None:
+        is_clean = "distortion_class" in said and turn.answer.distortion_class is None
+        return CLEAN if "severity" in said or is_clean else OTHER
+    return word if word in SEVERITIES else OTHER
 
 
 def true_class(sample: Sample) -> str | None:

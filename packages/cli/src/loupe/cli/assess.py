@@ -24,6 +24,12 @@ def assess(
     ] = "pocket-agent",
     no_zoom: Annotated[bool, typer.Option("--no-zoom", help="Judge from the overview alone.")] = False,
     samples: Annotated[int, typer.Option("--samples", "-n", min=1, help="Judgements of each picture.")] = 4,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="No reasoning: read each rating off in one pass; --samples has no bearing.")
+    ] = False,
+    calibration: Annotated[
+        Path | None, typer.Option("--calibration", help="calibration.json of an evaluation: print intervals too.")
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the drawn judgements.")] = 0,
     protocol: Annotated[str, typer.Option("--protocol", help="How to ask: a name or a YAML file.")] = "zoom-brief",
     prompts: Annotated[
@@ -54,6 +60,10 @@ def assess(
 
     loupe assess photo.jpg --json --samples 1 --no-zoom
 
+    loupe assess holiday/ --fast
+
+    loupe assess photo.jpg --calibration runs/pocket/calibration/calibration.json
+
     loupe assess a.jpg b.jpg --protocol compare --model runs/compare/model
 
     loupe assess photo.jpg --protocol zoom-iqa --prompts release.yaml --model checkpoints/zoom-iqa-7b
@@ -65,6 +75,7 @@ def assess(
     from loupe.cli.screen import complain, judgement_table, out, progress_bar, remark
     from loupe.core.files import append_jsonl, check_target
     from loupe.core.model.checkpoints import SHIPPED
+    from loupe.core.numbers import percent
 
     config = AssessConfig(
         model=model,
@@ -73,14 +84,15 @@ def assess(
         reference=str(reference or ""),
         zoom=not no_zoom,
         samples=samples,
+        fast=fast,
+        calibration=str(calibration or ""),
         seed=seed,
     )
     paths, judgements = find_images(images), list[Judgement]()
     for target in (output, report):
         if target is not None:
-            check_target(
-                target, keep=[*paths, *(file for file in (reference, prompts, Path(protocol)) if file is not None)]
-            )
+            inputs = (reference, prompts, calibration, Path(protocol))
+            check_target(target, keep=[*paths, *(file for file in inputs if file is not None)])
     row_of = _rows(config, prompts=prompts_for_restoration)
     with progress_bar("pictures") as step:
         for judgement in judge(paths, config):
@@ -99,6 +111,8 @@ def assess(
         write_assess_page(judgements, report, model=model)
     if not (as_json or prompts_for_restoration) and any(judgement.problem is None for judgement in judgements):
         out().print(judgement_table(judgements))
+    if calibration is not None and (share := next((item.holds for item in judgements if item.holds), None)):
+        remark(f"intervals hold {percent(share, 0)} of labels of images like those of {calibration}, and of no others")
     if model in SHIPPED:
         remark(POCKET_CAVEAT if protocol == AssessConfig.protocol else f"{POCKET_CAVEAT} {OTHER_PROTOCOL}")
     if any(judgement.problem is not None for judgement in judgements):

@@ -67,15 +67,30 @@ def progress_bar(what: str) -> Generator[Step]:
             bar.stop()
 
 
+@contextmanager
+def spinner(what: str) -> Generator[None]:
+    """A turning mark on stderr for work whose end nobody can tell; gone when it is done, and nothing in a file."""
+    with Console(stderr=True).status(Text(what)):
+        yield
+
+
 def judgement_table(judgements: Sequence["Judgement"]) -> Table:
     """The verdicts of `assess` on pictures that have one; a column for what nobody was asked is left out."""
     judged = [item for item in judgements if item.problem is None]
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     said = any(item.choice or item.description for item in judged)
-    for name in ("image", "answer") if said else ("image", "rating", "distortion", "severity", "looked at"):
+    held = next((item.holds for item in judged if item.holds is not None), None)
+    names = ["image", "answer"] if said else ["image", "rating", "distortion", "severity", "looked at"]
+    if held is not None and not said:
+        names.insert(2, f"{numbers.percent(held, 0)} interval")
+    for name in names:
         table.add_column(name, overflow="fold", justify="left")
     for item in judged:
-        table.add_row(Text(printable(item.image)), *(_said(item) if said else _rated(item)))
+        cells = _said(item) if said else _rated(item)
+        if held is not None and not said:
+            ends = (numbers.DASH,) if item.interval is None else map(numbers.rating, item.interval)
+            cells.insert(1, Text(" to ".join(ends)))
+        table.add_row(Text(printable(item.image)), *cells)
     return table
 
 
@@ -120,7 +135,8 @@ def _cell(scores: Mapping[str, Any] | None) -> Text:
     classes = numbers.percent(scores["recognition"]["class_accuracy"][0])
     unusable = numbers.percent(scores["unusable_share"])
     # The interval has a line of its own: four columns then fit a terminal of 80.
-    srcc = numbers.interval(*scores["expected"]["all"]["srcc"]).replace(" [", "\n[", 1)
+    rated = scores["expected"]
+    srcc = numbers.interval(*rated["all"]["srcc"]).replace(" [", "\n[", 1) if rated else numbers.DASH
     return Text(f"{srcc}\n{classes} · {unusable}")
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from loupe.bench.correlate import Floats
 from loupe.bench.predictions import FILE as PREDICTIONS
 from loupe.bench.predictions import Prediction, read_predictions
-from loupe.bench.scores import class_hits, severity_hits
+from loupe.bench.recognition import class_hits, severity_hits
 from loupe.bench.summary import BASELINE
 from loupe.bench.verdicts import expected_rating, verdict_of
 from loupe.core.errors import DataError

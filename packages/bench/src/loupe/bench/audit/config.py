@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from loupe.bench.evaluate import EvaluateConfig
 from loupe.core.errors import ConfigError
+from loupe.core.protocol import load_protocol
 
 
 @dataclass
@@ -27,3 +28,11 @@ def check(config: AuditConfig) -> None:
             raise ConfigError(f"{name}: got {getattr(config, name)}; wanted at least {least}")
     if not config.strengths or not set(config.strengths) <= set(range(1, 6)):
         raise ConfigError(f"strengths: got {config.strengths}; wanted one or more levels of blur, 1 to 5")
+    if config.fast or config.samples > 1:
+        raise ConfigError("a zoom audit looks at single answers and their crops; leave fast and samples out")
+    protocol = load_protocol(config.protocol)
+    if protocol.max_rounds < 2 or "rating" not in protocol.asks:
+        raise ConfigError(
+            f"protocol {protocol.name!r} asks for {', '.join(protocol.asks)} in {protocol.max_rounds} look(s); a zoom "
+            "audit wants ratings and crops: take a protocol such as zoom-brief or zoom"
+        )

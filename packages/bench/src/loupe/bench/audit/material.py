@@ -8,7 +8,7 @@ from loupe.bench.audit.crossed import crossed, less, mean_of
 from loupe.bench.audit.parts import Played
 from loupe.bench.correlate import Interval, Weighted, weighted_statistic
 from loupe.bench.predictions import Prediction
-from loupe.bench.scores import class_hits
+from loupe.bench.recognition import class_hits
 from loupe.bench.verdicts import expected_rating, said_class, verdict_of
 from loupe.core.records import DISTORTION_CLASSES
 

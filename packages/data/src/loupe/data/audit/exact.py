@@ -66,7 +66,7 @@ def _expected(group: list[Sample]) -> bool:
     first = group[0]
     kinds = {(sample.split, sample.dataset, sample.ref_id) for sample in group}
     files = {sample.image for sample in group}
-    return first.ref_id is not None and len(kinds) == 1 and len(files) == len(group)
+    return first.ref_id is not None and len(kinds) == 1 and len(files) == len(group) and _rating_gap(group) == 0
 
 
 def _pairs(groups: list[list[Sample]]) -> tuple[Pair, ...]:

@@ -16,7 +16,7 @@ import numpy as np
 from loupe.core import numbers
 from loupe.core.printable import printable
 from loupe.core.records import Sample
-from loupe.data.audit.finding import NAMED, Finding, Pair, Status, named
+from loupe.data.audit.finding import NAMED, Finding, Pair, Status
 from loupe.data.audit.folder import SPLITS, Seen
 from loupe.data.audit.hamming import near_pairs
 
@@ -62,7 +62,7 @@ def check_near(seen: Seen, *, distance: int) -> Finding:
     )
     advice = "look at the pairs; give what shows one picture a common ref_id and split by it, or drop one of the two"
     status = Status.FAIL if across else Status.WARN
-    return Finding(name, status, words, advice, None, found, named(lines), tuple(pairs[:SHOWN]))
+    return Finding(name, status, words, advice, None, found, tuple(islice(lines, NAMED)), tuple(pairs[:SHOWN]))
 
 
 def by_hash(seen: Seen) -> tuple[dict[str, Alike], int]:

@@ -1,0 +1,71 @@
+"""The rows of comparisons.jsonl: one pair in one order, and the episode that came of it.
+
+A row holds its samples, so the file can be scored with nothing else at hand.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from loupe.bench.comparison.answers import Answered, usable_choice
+from loupe.bench.comparison.matches import Match
+from loupe.bench.verdicts import last_word
+from loupe.core.errors import DataError
+from loupe.core.files import append_jsonl, read_jsonl
+from loupe.core.records import CHOICES, Episode, Sample
+
+FILE = "comparisons.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class PlayedMatch:
+    """What an agent made of one match."""
+
+    match: Match
+    episode: Episode
+
+    @property
+    def answered(self) -> Answered:
+        """The question with the choice that was made; None for one that is none of the three, letter for letter."""
+        turn = last_word(self.episode, asks=("choice",))
+        return self.match.answered(None if turn is None else usable_choice(turn.answer.choice))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain dict, ready for `json.dumps`."""
+        match = self.match
+        return {
+            "image_a": match.a.to_json(),
+            "image_b": match.b.to_json(),
+            "reference": match.reference,
+            "choice": match.choice,
+            "episode": self.episode.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, row: dict[str, Any]) -> Self:
+        """Inverse of `to_json`. Raises ValueError for a choice that is none."""
+        if row["choice"] not in CHOICES:
+            raise ValueError(f"choice {row['choice']!r}")
+        a, b = Sample.from_json(row["image_a"]), Sample.from_json(row["image_b"])
+        return cls(Match(a, b, row["choice"], row["reference"]), Episode.from_json(row["episode"]))
+
+
+def append_played(path: Path | str, played: Iterable[PlayedMatch]) -> None:
+    """Append one line a match. A kill in the middle loses the line in hand and nothing before it."""
+    for item in played:
+        append_jsonl(path, item.to_json())
+
+
+def read_played(path: Path | str) -> list[PlayedMatch]:
+    """All rows of a file, in order. Raises MissingFileError, and DataError for a row of another form."""
+    return [_played(row, where=f"{path}, row {number}") for number, row in enumerate(read_jsonl(path), start=1)]
+
+
+def _played(row: dict[str, Any], *, where: str) -> PlayedMatch:
+    try:
+        return PlayedMatch.from_json(row)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(
+            f"{where} is no comparison ({error!r:.120}); wanted a line that loupe evaluate wrote"
+        ) from error
