@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from loupe.bench.assess import Agents, AssessConfig, Judgement, assess, find_images, result_row
+from loupe.bench.assess import Agents, AssessConfig, Judgement, assess, result_row
 from loupe.bench.assess_page import write_assess_page
+from loupe.bench.pictures import find_images
 from loupe.core.answer import answer_of, render
 from loupe.core.errors import ConfigError, MissingFileError
 from loupe.core.policy import Conversation, Reply

@@ -138,6 +138,20 @@ def test_references_of_the_judged_split_are_refused(folder: Path) -> None:
         evaluate_calibrated(settings(folder), policy=ScriptedPolicy(off))
 
 
+def test_a_copy_of_the_judged_images_is_found_under_other_names(folder: Path) -> None:
+    other = folder.parent / "copy"
+    (other / "images").mkdir(parents=True)
+    rows = [sample("new", number) for number in range(40)]
+    for number, row in enumerate(rows):
+        source = "test" if number == 7 else "cal"
+        (other / row.image).write_bytes((folder / sample(source, number).image).read_bytes())
+    (other / "val.jsonl").write_text("".join(json.dumps(row.to_json()) + "\n" for row in rows))
+    policy = ScriptedPolicy(off)
+    with pytest.raises(DataError, match=r"1 images are in val and in test \('new007'\)"):
+        evaluate_calibrated(settings(folder, calibrate=f"{other}/val"), policy=policy)
+    assert policy.calls == 0
+
+
 def test_a_folder_of_its_own_is_named_with_its_split(folder: Path) -> None:
     other = folder.parent / "other"
     folder.rename(other)
@@ -160,6 +174,28 @@ def test_a_calibration_comes_back_as_it_was_written(tmp_path: Path) -> None:
 def test_a_file_of_another_form_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "c.json").write_text(text)
     with pytest.raises(LoupeError, match=r"c\.json"):
+        read_calibration(tmp_path / "c.json")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"alpha": float("nan")},
+        {"alpha": 5.0},
+        {"alpha": 0.05},
+        {"alpha": 0.2},
+        {"quantile": 0.01},
+        {"quantile": float("nan")},
+        {"floor": float("nan")},
+        {"floor": 0.0},
+        {"by": "chance"},
+    ],
+)
+def test_a_calibration_that_was_changed_by_hand_is_refused(tmp_path: Path, changes: dict[str, object]) -> None:
+    write_calibration(tmp_path / "c.json", RECORD)
+    row = json.loads((tmp_path / "c.json").read_text())
+    (tmp_path / "c.json").write_text(json.dumps({**row, **changes}))
+    with pytest.raises(DataError, match="is no calibration"):
         read_calibration(tmp_path / "c.json")
 
 

@@ -199,6 +199,26 @@ def test_what_one_run_was_not_asked_is_not_compared(tmp_path: Path, samples: Mak
     assert cells(found, "decided")[0][4] == "–"
 
 
+def test_the_summary_says_what_was_asked_also_where_no_answer_gave_it(tmp_path: Path, samples: Make):
+    items, asks = samples(20), ["rating", "distortion_class"]
+    a = write(tmp_path / "a", judged(items, truth), asks=asks)
+    b = write(tmp_path / "b", judged(items, lambda n, s: None), asks=asks)
+    row = compare_runs(a, b, n_boot=100)["sets"][""]["looks"]["decided"]
+    assert row["unusable"] == {"a": 0, "b": 20}
+    # All failures at mid-scale: no correlation to set against, but an error, and no class that was right.
+    assert row["differences"]["mae"].value == pytest.approx(-np.mean([abs(3.0 - item.rating) for item in items]))
+    assert row["better"]["mae"] == "a"
+    assert row["n_classes"] == 20
+
+
+def test_an_answer_is_unusable_by_what_was_asked_and_not_by_its_rating(tmp_path: Path, samples: Make):
+    answer = Answer(distortion_class="blur", severity="slight", said=("distortion_class", "severity"))
+    rows = [Prediction(item, "decided", episode(item, None if n < 3 else answer)) for n, item in enumerate(samples(12))]
+    a = write(tmp_path / "a", rows, asks=["distortion_class", "severity"])
+    row = compare_runs(a, a, n_boot=0)["sets"][""]["looks"]["decided"]
+    assert (row["unusable"], row["n_rated"]) == ({"a": 3, "b": 3}, 0)
+
+
 def test_runs_without_ratings_are_compared_by_class(tmp_path: Path, samples: Make):
     def named(word: str | None) -> list[Prediction]:
         said = ("distortion_class", "severity")

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from loupe.bench.comparison.answers import ALIKE, BETTER_A, BETTER_B, Answered, usable_choice
+from loupe.bench.choices import ALIKE, BETTER_A, BETTER_B, usable_choice
+from loupe.bench.comparison.answers import Answered
 from loupe.bench.comparison.figures import comparison_figures, in_both_orders
 from loupe.bench.comparison.from_ratings import comparison_from_ratings
 from loupe.bench.comparison.matches import Match
@@ -175,6 +176,12 @@ def test_a_named_reference_is_the_group():
     first = Answered(sample("a", ref="x"), sample("b", ref="x"), ALIKE, None, "ref.png")
     second = Answered(sample("c", ref="y"), sample("d", ref="y"), ALIKE, None, "ref.png")
     assert first.group == second.group
+
+
+def test_ids_with_bars_in_them_stay_apart():
+    keys = {Match(sample(a), sample(b), ALIKE).key for a, b in (("a|b", "c"), ("a", "b|c"), ("a\\", "b"), ("a", "\\b"))}
+    assert len(keys) == 4
+    assert Match(sample("a"), sample("b"), ALIKE, "c").key != Match(sample("a"), sample("b|c"), ALIKE).key
 
 
 def test_answers_count_letter_for_letter():
@@ -349,7 +356,7 @@ def test_the_summary_on_disk_says_what_was_asked_of_whom(tmp_path: Path):
     data = build(tmp_path)
     compare(settings(data), policy=ScriptedPolicy(truthful))
     written = read_json(tmp_path / "eval" / "summary.json")
-    assert written["protocol"]["protocol"] == "compare"
+    assert (written["protocol"]["protocol"], written["protocol"]["asks"]) == ("compare", ["choice"])
     assert {Path(name).name for name in written["protocol"]["data_sha256"]} == {"test.jsonl", "pairs-test.jsonl"}
     assert "counted as wrong" in written["protocol"]["unusable"]
     assert written["comparison"]["accuracy"] == [1.0, 1.0, 1.0]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from loupe.bench.degradation_page import main_table, markdown, notes, paper_table, screen_table, write_pages
 from loupe.bench.degradation_table import DegradationTable, degradation_table
 from loupe.bench.predictions import Prediction
+from loupe.bench.recognition import recognition
 from loupe.bench.summary import summarise
 from loupe.core.answer import parse, plain
 from loupe.core.errors import DataError
@@ -153,6 +154,11 @@ def test_a_word_that_is_no_class_of_the_data_is_other():
 def test_a_class_that_is_called_other_is_not_right_by_any_unknown_word():
     found = table_of([told(("other", 2), ("sludge", 2), 0), told(("unusable", 2), None, 1)])
     assert found.class_accuracy.micro.value == 0.0
+
+
+def test_the_two_macro_means_of_class_accuracy_are_one():
+    rows = [told(("other", 2), ("sludge", 2), 0), told(("blur", 2), ("blur", 2), 1), told(("blur", 1), None, 2)]
+    assert recognition(rows, asks=ASKS).class_accuracy_macro == table_of(rows).class_accuracy.macro.value == 0.25
 
 
 def test_an_agent_without_the_severity_question_has_no_level_figures():

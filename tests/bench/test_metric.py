@@ -2,8 +2,10 @@ import io
 import pickle
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -109,6 +111,38 @@ def test_torch_tensors_are_taken_wherever_they_come_from():
     assert metric(tensor[None]).tolist() == [expected]
     assert metric(tensor.detach().bfloat16()) == pytest.approx(expected, abs=0.11)
     assert metric([tensor, tensor]).tolist() == [expected] * 2
+
+
+def test_a_tensor_that_is_no_array_is_refused_in_one_line():
+    torch = pytest.importorskip("torch")
+    with pytest.raises(DataError, match="Tensor that makes no regular array"):
+        scripted()(torch.zeros(3, 16, 16).to_sparse())
+
+
+def test_two_threads_never_ask_the_model_at_once():
+    inside, most = 0, 0
+
+    def slow(talk: Conversation) -> str:
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        time.sleep(0.01)
+        inside -= 1
+        return by_brightness(talk)
+
+    metric, found = scripted(slow), dict[int, list[float]]()
+    pictures = [np.full((16, 16), grey, dtype=np.uint8) for grey in range(0, 250, 50)]
+
+    def rate(number: int) -> None:
+        found[number] = [metric(picture) for picture in pictures]  # type: ignore[misc]
+
+    threads = [Thread(target=rate, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == 1
+    assert found[0] == found[1] == found[2] == [metric(picture) for picture in pictures]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from loupe.bench.correlate import correlations
 from loupe.bench.metric_batch import rate_batch
@@ -129,6 +130,14 @@ def test_a_batch_of_a_data_set_gets_a_column_of_ratings():
 def test_a_column_that_is_not_there_is_named():
     with pytest.raises(ConfigError, match="no column 'image'; there is id, picture"):
         rate_batch(first_pixel)({"id": [1], "picture": [2]})
+
+
+@pytest.mark.parametrize(
+    "one", ["photo.png", b"\x89PNG", {"path": "photo.png", "bytes": None}, Image.new("RGB", (8, 8))]
+)
+def test_a_map_that_hands_over_single_images_is_told_to_hand_over_batches(one: Any):
+    with pytest.raises(ConfigError, match="map with batched=True"):
+        rate_batch(first_pixel)({"image": one})
 
 
 def test_a_picture_that_cannot_be_read_ends_the_map_or_gets_its_reason():

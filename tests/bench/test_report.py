@@ -168,6 +168,22 @@ def test_no_evaluation_and_a_missing_folder_are_refused(tmp_path: Path):
         report(ReportInputs(evaluations={"x": str(tmp_path / "nothing")}), tmp_path)
 
 
+def test_a_folder_of_several_data_sets_is_told_apart_from_a_missing_one(tmp_path: Path):
+    (tmp_path / "table.json").write_text(json.dumps({"sets": {"koniq": {}, "spaq": {}}}))
+    with pytest.raises(ConfigError, match=r"several data sets \(koniq, spaq\)"):
+        report(ReportInputs(evaluations={"a": str(tmp_path)}), tmp_path / "out")
+
+
+def test_nothing_is_said_of_zooming_where_no_run_zoomed(runs: dict[str, Path]):
+    told = EvaluateConfig(
+        data=str(runs["base"].parent / "data"), out=str(runs["base"].parent / "flat"), looks=["never"]
+    )
+    evaluate(told, policy=ScriptedPolicy(lambda _: Reply('<answer>{"rating": 3.0}</answer>')))
+    page, _ = made(runs, evaluations={"flat": told.out}, trainings={})
+    assert "What zooming is worth" not in page.words
+    assert "What zooming is worth" in made(runs)[0].words
+
+
 def test_the_report_needs_no_model_library():
     heavy = {"torch", "transformers", "trl", "cv2", "matplotlib"}
     code = f"import sys, loupe.bench.report, loupe.bench.correlate; print(sorted(set(sys.modules) & {heavy}))"

@@ -173,6 +173,31 @@ def test_one_bad_cell_spoils_no_other_and_the_words_for_nothing_are_failures(tmp
     assert all(row.problem for row in rows if math.isnan(row.score))
 
 
+@pytest.mark.parametrize("head", ["image;score\r\n", ""])
+def test_between_semicolons_a_comma_is_a_decimal_point(tmp_path: Path, head: str):
+    rows = read_table(write(tmp_path / "s.csv", f"{head}a b.png;3,5\r\nc.png;4\r\n"), columns={})
+    assert [(row.keys, row.score) for row in rows] == [(("a b.png",), 3.5), (("c.png",), 4.0)]
+
+
+def test_a_mark_at_the_end_of_each_line_moves_no_column(tmp_path: Path):
+    rows = read_table(write(tmp_path / "s.csv", "image,score\na.png,1,\nb.png,2,\n"), columns={})
+    assert [(row.keys[0], row.score) for row in rows] == [("a.png", 1.0), ("b.png", 2.0)]
+    with pytest.raises(DataError, match="row 2 has 3 cells for 2 columns"):
+        read_table(write(tmp_path / "l.csv", "image,score\na.png,1\nb,b.png,2\n"), columns={})
+    (tmp_path / "u.csv").write_bytes("image,score\na.png,1\n".encode("utf-16"))
+    with pytest.raises(DataError, match="save it as a table in UTF-8"):
+        read_table(tmp_path / "u.csv", columns={"image": "image", "score": "score"})
+
+
+def test_an_empty_table_is_told(tmp_path: Path):
+    with pytest.raises(DataError, match="is empty"):
+        read_table(write(tmp_path / "s.csv", "\n\n"), columns={})
+
+
+def test_a_number_of_python_alone_is_none(tmp_path: Path):
+    assert math.isnan(read_table(write(tmp_path / "s.csv", "image,score\na.png,1_000\n"), columns={})[0].score)
+
+
 def test_columns_can_be_named_and_a_wrong_name_is_told(tmp_path: Path):
     path = write(tmp_path / "s.csv", "file_a,q1,q2,mos\na.png,1,2,3\n")
     row = read_table(path, columns={"image": "file_a", "score": "q2"})[0]
@@ -244,6 +269,15 @@ def test_a_name_that_two_images_share_is_never_guessed():
     assert found.ambiguous == ["x/1.png"]
     assert [item.id for _, item in found.pairs] == ["c/2.png"]
     assert found.unrated == ["a/1.png", "b/1.png"]
+
+
+def test_the_folder_of_a_file_tells_images_of_one_name_apart():
+    samples = [sample("images/jpeg/img5.bmp"), sample("images/gblur/img5.bmp"), sample("images/wn/img7.bmp")]
+    named = rows("/live/JPEG/img5.bmp", "/live/jp2k/img5.bmp", "/live/gblur/img5.bmp", "/live/wn/img7.bmp")
+    found = join([*named, *rows("/live/jp2k/img7.bmp")], samples)
+    assert [item.id for _, item in found.pairs] == [item.id for item in samples]
+    assert found.unknown == ["/live/jp2k/img5.bmp", "/live/jp2k/img7.bmp"]
+    assert (found.ambiguous, found.unrated) == ([], [])
 
 
 def test_a_stem_or_another_case_counts_only_where_it_is_unambiguous():

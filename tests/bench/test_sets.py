@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from loupe.bench.correlate import correlations, draws, mean_interval, weighted_statistic
+from loupe.bench.evaluate import EvaluateConfig, evaluate
 from loupe.bench.predictions import read_predictions
 from loupe.bench.sets.config import SetsConfig, data_sets
 from loupe.bench.sets.means import Part, means, own_seed
@@ -208,6 +209,23 @@ def test_a_run_that_is_there_is_not_overwritten(folders: list[Path]):
         evaluate_sets(settings(folders), policy=ScriptedPolicy(shaky))
 
 
+def test_a_run_that_is_there_is_found_before_another_set_is_judged(folders: list[Path]):
+    evaluate_sets(settings(folders[1:]), policy=ScriptedPolicy(shaky))
+    policy = ScriptedPolicy(shaky)
+    with pytest.raises(ConfigError, match="two holds another run"):
+        evaluate_sets(settings(folders), policy=policy)
+    assert policy.calls == 0
+
+
+def test_several_answers_to_an_image_have_figures_for_each_set(folders: list[Path]):
+    table = evaluate_sets(settings(folders, samples=2, n_boot=0), policy=ScriptedPolicy(shaky))
+    sampled = table["looks"]["decided"]["sampled"]
+    assert {name: (row["n"], row["samples"]) for name, row in sampled.items()} == {"one": (8, 2), "two": (14, 2)}
+    page = (folders[0].parent / "sets" / "table.html").read_text()
+    assert "one, 2 answers" in page
+    assert evaluate_sets(settings(folders, samples=2, n_boot=0, resume=True), policy=ScriptedPolicy(shaky)) == table
+
+
 def test_progress_counts_the_images_of_all_sets(folders: list[Path]):
     seen: list[tuple[int, int, str]] = []
     config = settings(folders, looks=["decided", "never"], chunk=3)
@@ -278,6 +296,14 @@ def test_a_folder_of_a_single_evaluation_is_not_mixed_with_sets(folders: list[Pa
         evaluate_sets(settings(folders), policy=ScriptedPolicy(shaky))
 
 
+def test_a_single_evaluation_is_not_written_into_a_folder_of_sets(folders: list[Path]):
+    evaluate_sets(settings(folders), policy=ScriptedPolicy(shaky))
+    single = EvaluateConfig(data=str(folders[0]), out=settings(folders).out, looks=["decided"])
+    with pytest.raises(ConfigError, match="several data sets"):
+        evaluate(single, policy=ScriptedPolicy(shaky))
+    assert not (Path(single.out) / "predictions.jsonl").exists()
+
+
 @pytest.mark.parametrize(
     ("sets", "words"),
     [
@@ -291,6 +317,7 @@ def test_a_folder_of_a_single_evaluation_is_not_mixed_with_sets(folders: list[Pa
         ([{"name": "../x", "data": "y"}], "cannot name a folder"),
         ([{"name": "..", "data": "y"}], "cannot name a folder"),
         (["."], "cannot name a folder"),
+        ([{"name": "Table.json", "data": "y"}], "name of a file of results"),
     ],
 )
 def test_a_list_that_cannot_be_is_refused_in_words(sets: list[Any], words: str):

@@ -88,8 +88,8 @@ def test_the_modes_run_from_a_config_and_resume(
     monkeypatch: pytest.MonkeyPatch, synthetic_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config, out = tmp_path / "modes.yaml", tmp_path / "modes"
-    config.write_text(f"data: {synthetic_folder}\nsplit: train\nn_boot: 20\nsamples: 2\nchunk: 2\n")
-    words = ("bench", "modes", "--config", config, f"out={out}", "limit=4")
+    config.write_text(f"data: {synthetic_folder}\nsplit: train\nn_boot: 20\nsamples: 2\nchunk: 1\n")
+    words = ("bench", "modes", "--config", config, f"out={out}", "limit=3")
     assert run(monkeypatch, *words) == 0
     shown = capsys.readouterr()
     assert "zoom, mean of 2" in shown.out

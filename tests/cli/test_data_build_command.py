@@ -38,7 +38,7 @@ def test_a_whole_release_ends_with_0_and_says_what_its_opinions_are(
     assert run(monkeypatch, "--root", str(download), "--out", str(tmp_path / "made"), *full) == 0
     said = capsys.readouterr()
     assert "test" in said.out
-    assert "opinions .50 to 4.00, higher is better; .00 to 5.00 became 1 to 5" in said.err
+    assert "opinions 0.5 to 4, higher is better; 0 to 5 became 1 to 5" in said.err
     assert (tmp_path / "made" / "manifest.json").is_file()
 
 

@@ -87,7 +87,7 @@ def test_a_bad_picture_is_named_and_the_others_are_ranked(
     run: Run, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     (folder / "bad.jpg").write_bytes(b"")
-    assert run(folder, "--report", tmp_path / "page.html", "--by", "rated-pairs", "--draws", 20) == 1
+    assert run(folder, "--report", tmp_path / "page.html", "--by", "rated-pairs", "--draws", 40) == 1
     shown = capsys.readouterr()
     assert f"{folder / 'bad.jpg'}: is empty" in shown.err
     assert "[b]40.png" in shown.out
@@ -111,6 +111,11 @@ def test_wrong_calls_are_one_line_and_exit_code_2(
     assert run(folder, *words) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert message in line
+
+
+def test_one_file_for_ranking_and_page_is_refused(run: Run, folder: Path, capsys: pytest.CaptureFixture[str]):
+    assert run(folder, "--output", folder / "x.html", "--report", folder / "." / "x.html") == 2
+    assert "wanted two files" in capsys.readouterr().err
 
 
 def test_an_empty_folder_is_exit_code_2(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -23,7 +23,12 @@ def test_the_recipe_table_has_a_row_an_evaluation_and_a_dash_for_what_was_not_me
     text = shown(screen.recipe_table({"after [SFT]": summary}))
     for words in ("after [SFT]", ".912 ", "[.900, .923]", "85.3 % · 0.2 %", "zoom as decided", "true region", "–"):
         assert words in text
+    assert "fast" not in text
     assert ".912" not in shown(screen.recipe_table({"x": summary}, subset="hard"))
+    read_off = {"looks": {"fast": {"all": {**scores, "expected": {"all": {"srcc": [0.8, 0.7, 0.9]}}}}}}
+    both = shown(screen.recipe_table({"after": summary, "quick": read_off}))
+    assert "fast, no reasoning" in both
+    assert ".800 " in both
 
 
 def test_quick_work_shows_no_bar_and_slow_work_does(

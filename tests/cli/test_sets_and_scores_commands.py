@@ -58,6 +58,9 @@ def test_a_file_with_sets_is_judged_as_sets_and_any_other_as_before(monkeypatch:
     assert seen[1].sets == [{"name": "x", "data": "data/a"}]
     assert call(monkeypatch, "evaluate", "data=data/none") == 2
     assert len(seen) == 2
+    assert call(monkeypatch, "evaluate", "--fast", "-c", str(path)) == 2
+    assert call(monkeypatch, "evaluate", "--samples", "3", "-c", str(path)) == 2
+    assert [(item.fast, item.samples) for item in seen[2:]] == [(True, 1), (False, 3)]
 
 
 def test_two_runs_are_compared_on_the_screen_and_in_a_file(

@@ -116,6 +116,11 @@ def test_an_override_needs_a_key_and_a_value(word: str) -> None:
         load_config(Outer, None, [word])
 
 
+def test_a_config_file_without_its_option_is_told_where_to_go() -> None:
+    with pytest.raises(ConfigError, match=r"-c recipes/one\.yaml"):
+        load_config(Outer, None, ["recipes/one.yaml"])
+
+
 @pytest.mark.parametrize("text", ["a: [", "- 1\n- 2\n", "just words", "steps: 1\nsteps: 2\n", "\x00"])
 def test_broken_yaml_is_refused_with_the_name_of_the_file(tmp_path: Path, text: str) -> None:
     with pytest.raises(ConfigError, match=r"stage\.yaml") as caught:

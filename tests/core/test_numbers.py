@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loupe.core.numbers import count, fixed, interval, percent, rating, scientific, seconds, signed
+from loupe.core.numbers import count, fixed, interval, percent, plain, rating, scientific, seconds, signed
 
 
 @pytest.mark.parametrize(
@@ -23,11 +23,19 @@ def test_a_fraction_has_no_leading_zero(value: float, text: str) -> None:
     assert fixed(value) == text
 
 
-@pytest.mark.parametrize("show", [fixed, signed, rating, percent, scientific, seconds])
+@pytest.mark.parametrize("show", [fixed, plain, signed, rating, percent, scientific, seconds])
 @pytest.mark.parametrize("value", [None, float("nan"), float("inf"), float("-inf")])
 def test_what_is_missing_is_a_dash(show, value: float | None) -> None:
     assert show(value) == "–"
     assert count(None) == "–"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0"), (0.5, "0.5"), (100, "100"), (88.39, "88.39"), (-0.0001, "0"), (4.4894, "4.489"), (1e20, "1e+20")],
+)
+def test_an_end_of_a_scale_is_as_short_as_it_can_be(value: float, text: str) -> None:
+    assert plain(value) == text
 
 
 def test_an_interval_stands_in_brackets() -> None:

@@ -148,6 +148,16 @@ def test_a_resumed_run_may_take_more_steps(tmp_path: Path) -> None:
     assert "max_steps: 99" in (tmp_path / "config.yaml").read_text()
 
 
+def test_a_folder_of_before_a_setting_was_there_is_resumed_at_its_default_alone(tmp_path: Path) -> None:
+    open_run(tmp_path, Stage()).log(1, loss=0.5)
+    old = yaml.safe_load((tmp_path / "config.yaml").read_text())
+    del old["start"], old["optimiser"]["lr"]
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(old))
+    with pytest.raises(ConfigError, match=r"optimiser\.lr was 0\.001, is 0\.1"):
+        open_run(tmp_path, Stage(optimiser=Optimiser(lr=0.1), resume=True), resume=True)
+    assert open_run(tmp_path, Stage(resume=True), resume=True).resumed
+
+
 def test_a_run_folder_that_was_moved_is_still_the_same_run(tmp_path: Path) -> None:
     open_run(tmp_path / "here", Stage(out="here")).log(1, loss=0.5)
     (tmp_path / "here").rename(tmp_path / "there")

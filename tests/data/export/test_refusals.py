@@ -74,7 +74,7 @@ def test_a_word_that_some_rows_lack_is_refused_where_rows_are_told_apart_by_it(
 
 def test_pairs_without_a_reference_are_refused_with_the_way_to_make_others(tmp_path: Path, rated: list[Sample]) -> None:
     pair = {"image_a": "koniq-2", "image_b": "koniq-3", "choice": "Image B", "dataset": "koniq"}
-    with pytest.raises(ConfigError, match=r"no .*pairs-test\.jsonl; make pairs .*`loupe data pairs data="):
+    with pytest.raises(ConfigError, match=r"no .*pairs-test\.jsonl; .*`loupe data pairs data=.* same_reference=true`$"):
         run(tmp_path, rated, "q-insight-comparison")
     write_jsonl(tmp_path / "data" / "pairs-test.jsonl", [pair])
     with pytest.raises(DataError, match=r"cannot hold 1 of 1 pairs: it has no reference; .*same_reference=true`$"):

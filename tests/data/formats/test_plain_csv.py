@@ -9,7 +9,7 @@ import pytest
 
 from loupe.core.errors import ConfigError, DataError
 from loupe.data.recipes.formats import plain_csv
-from loupe.data.recipes.interchange.table_rows import PIECE
+from loupe.data.recipes.formats.table import CHUNK as PIECE
 from loupe.data.recipes.recipe import Recipe
 from loupe.data.recipes.row import LabelRow
 

@@ -221,7 +221,7 @@ def test_a_name_that_leads_upwards_is_refused(own: Callable[..., Any], release: 
         (("root=nowhere",), "no folder nowhere"),
         (("labels=['absent.csv']",), "no label file of own below .*; wanted absent.csv"),
         (("reader=tabel",), "got reader=tabel; wanted one of .*table"),
-        (("columns.mos=rating",), "no column 'rating'; it has image, mos"),
+        (("columns.mos=rating",), "no column for mos \\(rating\\); the file has image, mos"),
         (("split.by=official",), "the split is None; wanted train, val, test"),
         (("flavour=big",), "has no flavour 'big'"),
         (("place=move",), "got place=move; wanted one of link, copy, none"),

@@ -12,8 +12,6 @@ ask for something else than a rating are served alike; one that asks for a choic
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
-from hashlib import blake2b
 from math import sqrt
 from pathlib import Path
 from typing import Any
@@ -24,10 +22,11 @@ from loupe.bench.agent import Agents, model_agents
 from loupe.bench.calibration.record import Calibration, check_way, read_calibration, way_of
 from loupe.bench.fast import ASKS as FAST_ASKS
 from loupe.bench.fast import check_fast, fast_episodes
+from loupe.bench.pictures import fingerprint_of
 from loupe.bench.predictions import FAST
 from loupe.bench.verdicts import expected_rating, last_word, trouble
 from loupe.core.errors import ConfigError, ImageError, MissingFileError
-from loupe.core.images import FORMATS, open_image
+from loupe.core.images import open_image
 from loupe.core.model.checkpoints import model_folder
 from loupe.core.model.hashing import weights_sha256
 from loupe.core.numbers import DASH
@@ -115,20 +114,6 @@ class Judgement:
         return {**plain, "samples": [episode.to_json() for episode in self.samples]}
 
 
-def find_images(words: Sequence[Path]) -> list[Path]:
-    """The files that `words` name: files as they stand, and the picture files below each folder, sorted by path.
-
-    Raises MissingFileError for a folder without any, before anything is judged.
-    """
-    found: list[Path] = []
-    for word in words:
-        inside = sorted(path for path in word.rglob("*") if _is_picture(path)) if word.is_dir() else [word]
-        if not inside:
-            raise MissingFileError(f"{word}: no picture files in this folder; wanted names like photo.jpg or photo.png")
-        found += inside
-    return list(dict.fromkeys(found))
-
-
 def assess(paths: Sequence[Path], config: AssessConfig, *, agents: Agents | None = None) -> Iterator[Judgement]:
     """One judgement a path, in order, each as soon as it is made. `agents` take the place of the model of the config.
 
@@ -214,14 +199,6 @@ def _open(name: str, paths: Sequence[Path]) -> _Picture | Judgement:
     return _Picture(name, image, tuple(others), fingerprint_of(image, *others))
 
 
-def fingerprint_of(*images: Image.Image) -> str:
-    """24 hex digits of the pixels and sizes of images in this order: what a judgement of them hangs on."""
-    digest = blake2b(digest_size=12)
-    for item in images:
-        digest.update(f"{item.size}".encode() + item.tobytes())
-    return digest.hexdigest()
-
-
 def _judge(
     pictures: Sequence[_Picture], *, config: AssessConfig, protocol: Protocol, agents: Agents
 ) -> list[Judgement]:
@@ -294,13 +271,3 @@ def _mean(ratings: Sequence[float]) -> tuple[float, float | None]:
     mean = sum(ratings) / len(ratings)
     squares = sum((rating - mean) ** 2 for rating in ratings)
     return mean, sqrt(squares / (len(ratings) - 1)) if len(ratings) > 1 else None
-
-
-def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in _suffixes() and not path.name.startswith(".") and path.is_file()
-
-
-@cache
-def _suffixes() -> frozenset[str]:
-    """Names that are taken for pictures inside a folder; a file that is named itself may be called anything."""
-    return frozenset(suffix for suffix, kind in Image.registered_extensions().items() if kind in FORMATS)

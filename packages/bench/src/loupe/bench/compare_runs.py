@@ -33,6 +33,18 @@ class RunSets:
     sets: dict[str, list[Prediction]]
     protocol: dict[str, Any]
 
+    @property
+    def asks(self) -> Sequence[str]:
+        """The keys that were asked for; where no summary says it, as in a run that was cut, those that answers have."""
+        said = {
+            key
+            for items in self.sets.values()
+            for item in items
+            for turn in item.episode.turns
+            for key in turn.answer.said
+        }
+        return self.protocol.get("asks") or sorted(said)
+
 
 def compare_runs(a: Path | str, b: Path | str, *, n_boot: int = 1000, seed: int = 0) -> dict[str, Any]:
     """Everything that `loupe compare-runs` prints, ready for JSON.
@@ -42,13 +54,13 @@ def compare_runs(a: Path | str, b: Path | str, *, n_boot: int = 1000, seed: int 
     """
     first, second = read_run(Path(a)), read_run(Path(b))
     shared = _shared_sets(first, second)
-    pairs = {name: _pairs_by_look(first.sets[name], second.sets[name], where=name) for name in shared}
-    if not any(found for looks in pairs.values() for found in looks.values()):
+    pairs = {name: _pairs_by_look(first, second, name) for name in shared}
+    if not any(found.items for looks in pairs.values() for found in looks.values()):
         raise ConfigError(
             f"{a} (looks {_all_looks(first)}) and {b} (looks {_all_looks(second)}) have no image under the same look "
             "in common; compare runs over the same data and looks"
         )
-    looks = [look for look in pairs[shared[0]] if all(found.get(look) for found in pairs.values())]
+    looks = [look for look in pairs[shared[0]] if all(look in found and found[look].items for found in pairs.values())]
     return {
         "a": str(a),
         "b": str(b),
@@ -90,7 +102,8 @@ def _shared_sets(a: RunSets, b: RunSets) -> list[str]:
     )
 
 
-def _pairs_by_look(a: Sequence[Prediction], b: Sequence[Prediction], *, where: str) -> dict[str, Pairs]:
+def _pairs_by_look(first: RunSets, second: RunSets, where: str) -> dict[str, Pairs]:
+    a, b, asks = first.sets[where], second.sets[where], (first.asks, second.asks)
     theirs = {(item.look, item.sample.id): item for item in b}
     pairs = [(item, theirs[item.look, item.sample.id]) for item in a if (item.look, item.sample.id) in theirs]
     if other := [one.sample.id for one, two in pairs if _label(one) != _label(two)]:
@@ -99,7 +112,7 @@ def _pairs_by_look(a: Sequence[Prediction], b: Sequence[Prediction], *, where: s
             f"{other[0]!r}; compare runs over the same data"
         )
     looks = [look for look in _looks(a) if look in _looks(b)]
-    return {look: [pair for pair in pairs if pair[0].look == look] for look in looks}
+    return {look: Pairs([pair for pair in pairs if pair[0].look == look], asks) for look in looks}
 
 
 def _label(item: Prediction) -> tuple[str, Any]:
@@ -115,7 +128,7 @@ def _set(
         "looks": {
             look: {**differences(found, n_boot=n_boot, seed=seed), "not_shared": alone[look]}
             for look, found in pairs.items()
-            if found
+            if found.items
         },
         "looks_not_shared": {"a": _without(_looks(a), _looks(b)), "b": _without(_looks(b), _looks(a))},
     }

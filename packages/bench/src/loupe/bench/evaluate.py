@@ -17,6 +17,7 @@ from loupe.bench.predictions import FAST, Prediction, read_predictions
 from loupe.bench.predictions import FILE as PREDICTIONS
 from loupe.bench.provenance import protocol_block
 from loupe.bench.sampled import sampled_by_look
+from loupe.bench.sets.names import TABLE
 from loupe.bench.summary import FILE as SUMMARY
 from loupe.bench.summary import Summary, summarise
 from loupe.bench.trails import keep_trail_images
@@ -96,6 +97,8 @@ def evaluate(
     samples = load_samples(data, config.split)[: config.limit]
     if not samples:
         raise DataError(f"{data}/{config.split}.jsonl holds no samples; name another split, or make the folder again")
+    if (out / TABLE).exists():
+        raise ConfigError(f"{out} holds an evaluation of several data sets; choose another folder for one")
     agents = _agents(policy, config, protocol)
     start = None if agents.model is None else model_folder(agents.model)
     open_run(out, config, data=[data / f"{config.split}.jsonl"], start=start, resume=config.resume)

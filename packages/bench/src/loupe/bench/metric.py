@@ -9,11 +9,12 @@ metric loads its own: it can be handed to worker processes. Beside it: `LoupeMet
 `rate_batch`, for data sets that are mapped.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from difflib import get_close_matches
 from os import PathLike, fspath
 from pathlib import Path
+from threading import Lock
 from typing import Any, cast
 
 import numpy as np
@@ -36,6 +37,10 @@ NO_SETTINGS = ("reference", "calibration")
 """Settings of `assess` that a metric has no use for: it rates a picture alone, and gives a number without interval."""
 METRICS = {"loupe-pocket": "pocket-agent"}
 """Names of metrics and the model behind each; any other name is that of a model."""
+
+_ONE_AT_A_TIME = Lock()
+"""A model keeps where it is in its conversations, so two threads must not ask it at once. One lock for all metrics, for
+some share their weights; and it is not pickled with them."""
 
 
 class QualityMetric:
@@ -74,22 +79,23 @@ class QualityMetric:
                 f"{self.metric_name} rates a picture by itself and takes no reference; leave it out, or compare two "
                 "pictures with `loupe assess --protocol compare-reference`"
             )
-        many = items_of(images)[1]
-        ratings = [np.nan if made.rating is None else made.rating for made in self._judgements(images)]
+        items, many = items_of(images)
+        ratings = [np.nan if made.rating is None else made.rating for made in self._judgements(items)]
         return np.array(ratings, dtype=np.float64) if many else float(ratings[0])
 
     def judge(self, images: Any) -> list[Judgement]:
         """Whole judgements, with class, severity and trail, of one image or of many. Raises as a call does."""
-        return list(self._judgements(images))
+        return list(self._judgements(items_of(images)[0]))
 
-    def _judgements(self, images: Any) -> Iterator[Judgement]:
-        items = items_of(images)[0]
+    def _judgements(self, items: Sequence[Any]) -> Iterator[Judgement]:
         step = max(1, self.config.batch_size // (1 if self.config.fast else self.config.samples))
         for start in range(0, len(items), step):
             part = range(start, min(start + step, len(items)))
             # Not all at once: a list may name more pictures than there is memory for.
             shown = [(_name(items[at], at), picture_of(items[at], name=_name(None, at))) for at in part]
-            yield from judge_images(shown, self.config, protocol=self._protocol, agents=self._agents())
+            with _ONE_AT_A_TIME:
+                made = judge_images(shown, self.config, protocol=self._protocol, agents=self._agents())
+            yield from made
 
     def _agents(self) -> Agents:
         if self._given is not None:

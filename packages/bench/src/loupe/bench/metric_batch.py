@@ -28,6 +28,9 @@ class BatchRater:
         """The new columns for one batch. Raises ConfigError where it lacks the column of images."""
         if self.column not in batch:
             raise ConfigError(f"no column {self.column!r}; there is {', '.join(batch)}; name the one with the images")
+        one = batch[self.column]
+        if isinstance(one, (str, bytes, Mapping)) or not hasattr(one, "__len__"):
+            raise ConfigError(f"column {self.column!r} holds one image and no list of them; map with batched=True")
         images = list(batch[self.column])
         rows = self._rows(images)
         made: dict[str, list[Any]] = {self.rating: [rating for rating, _ in rows]}

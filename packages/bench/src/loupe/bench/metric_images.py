@@ -77,7 +77,7 @@ def _is_array(value: Any) -> bool:
 def array_of(value: Any) -> NDArray[Any]:
     """`value` as a numpy array; a tensor leaves its graph and its device first.
 
-    Raises DataError for lists that are no regular array.
+    Raises DataError for what makes no regular array: ragged lists, sparse tensors.
     """
     for step in ("detach", "cpu"):
         value = getattr(value, step)() if callable(getattr(value, step, None)) else value
@@ -86,8 +86,8 @@ def array_of(value: Any) -> NDArray[Any]:
         value = value.float()
     try:
         return np.asarray(value)
-    except ValueError as error:
-        raise DataError(f"got a list that is no regular array ({error}); {_WANTED}") from error
+    except (TypeError, ValueError) as error:
+        raise DataError(f"got {type(value).__name__} that makes no regular array ({error}); {_WANTED}") from error
 
 
 def _picture(array: NDArray[Any], *, name: str) -> Image.Image:

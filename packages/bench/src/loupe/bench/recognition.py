@@ -69,16 +69,15 @@ def recognition(
     """Recognition over those of `predictions` whose sample has a label of its damage; `asks` is what was asked."""
     rows = named(predictions, asks=asks)
     groups, graded = [row.group for row in rows], rows if "severity" in asks else []
-    confusion = class_confusion(rows)
-    recalls = [row[true] / sum(row.values()) for true, row in confusion.items() if sum(row.values())]
+    hits = {true: [row.class_right for row in rows if row.true == true] for true in sorted({row.true for row in rows})}
     return Recognition(
         n=len(rows),
         class_accuracy=mean_interval([row.class_right for row in rows], groups=groups, n_boot=n_boot, seed=seed),
-        class_accuracy_macro=float(np.mean(recalls)) if recalls else math.nan,
+        class_accuracy_macro=float(np.mean([np.mean(found) for found in hits.values()])) if hits else math.nan,
         severity_accuracy=mean_interval(
             [row.severity_right for row in graded], groups=[row.group for row in graded], n_boot=n_boot, seed=seed
         ),
-        confusion=confusion,
+        confusion=class_confusion(rows),
     )
 
 

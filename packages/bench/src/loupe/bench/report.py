@@ -20,6 +20,7 @@ from loupe.bench.plots import by_look, curves, learning_curves, scatter
 from loupe.bench.predictions import FILE as PREDICTIONS
 from loupe.bench.predictions import Prediction, read_predictions
 from loupe.bench.samples_page import SaidOver, said_over_training
+from loupe.bench.sets.names import TABLE
 from loupe.bench.summary import BASELINE, paired_gain
 from loupe.bench.summary import FILE as SUMMARY
 from loupe.bench.trails import Trail, kept_trails
@@ -102,6 +103,11 @@ def report(runs: ReportInputs, out: Path | str) -> Path:
 
 
 def _read(name: str, folder: Path) -> _Run:
+    if (folder / TABLE).is_file():
+        sets = ", ".join(read_json(folder / TABLE)["sets"])
+        raise ConfigError(
+            f"{folder} holds several data sets ({sets}); name the folder of one in it, or take --published"
+        )
     summary = read_json(folder / SUMMARY)
     if "looks" not in summary:
         what = "comparisons of pairs" if "comparison" in summary else "no evaluation of images"

@@ -14,7 +14,7 @@ FAST_HEAD = ("", "SRCC", "PLCC", "RMSE", "unusable")
 
 
 def sampled_rows(summary: Summary) -> list[list[str]]:
-    """A line a look that was judged several times; none where each image was judged once."""
+    """A line a look (or a data set) that was judged several times; none where each image was judged once."""
     return [
         [
             f"{look}, {numbers.count(row['samples'])} answers",

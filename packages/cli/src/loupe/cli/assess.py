@@ -70,8 +70,9 @@ def assess(
 
     loupe assess holiday/ --prompts-for-restoration --output prompts.jsonl
     """
-    from loupe.bench.assess import OTHER_PROTOCOL, POCKET_CAVEAT, AssessConfig, Judgement, find_images
+    from loupe.bench.assess import OTHER_PROTOCOL, POCKET_CAVEAT, AssessConfig, Judgement
     from loupe.bench.assess import assess as judge
+    from loupe.bench.pictures import find_images
     from loupe.cli.screen import complain, judgement_table, out, progress_bar, remark
     from loupe.core.files import append_jsonl, check_target
     from loupe.core.model.checkpoints import SHIPPED

@@ -45,6 +45,7 @@ def compare_runs(
         out().print()
     for line in notes(found):
         remark(line)
+    remark("the column error: mean absolute error in rating points, less is better")
     remark(f"a is {a}, b is {b}; 95 % intervals; of twenty that compare equals, one is expected to leave out zero")
     if output is not None:
         write_json(output, found)

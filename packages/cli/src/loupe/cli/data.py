@@ -1,4 +1,7 @@
-"""`loupe data`: what makes data folders and looks after them: `synth`, `pairs`, `skew` and `rationales`."""
+"""`loupe data`: what makes data folders and looks after them, a function a verb.
+
+`synth`, `pairs`, `skew` and `rationales` are here; `build`, `audit` and `export` have files of their own.
+"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any

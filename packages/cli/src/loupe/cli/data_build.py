@@ -79,11 +79,11 @@ def _remarks(manifest: dict[str, Any]) -> list[str]:
         rating = manifest["scale"]["rating"]
         mos, better = manifest["mos"], "higher" if rating["higher_is_better"] else "lower"
         lines.append(
-            f"opinions {numbers.fixed(mos[0], 2)} to {numbers.fixed(mos[1], 2)}, {better} is better; "
-            f"{numbers.fixed(rating['low'], 2)} to {numbers.fixed(rating['high'], 2)} became 1 to 5"
+            f"opinions {numbers.plain(mos[0])} to {numbers.plain(mos[1])}, {better} is better; "
+            f"{numbers.plain(rating['low'])} to {numbers.plain(rating['high'])} became 1 to 5"
         )
     if manifest["mos_std"] is not None:
-        low, high = (numbers.fixed(value) for value in manifest["mos_std"])
+        low, high = (numbers.plain(value) for value in manifest["mos_std"])
         lines.append(f"standard deviations {low} to {high}, on the scale of the opinions")
     if manifest["flavour"]:
         lines.append(f"labels in the form {manifest['flavour']}")

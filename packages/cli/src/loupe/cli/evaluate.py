@@ -66,7 +66,7 @@ def evaluate(
     if is_set("calibrate", config, given):
         _calibrate(config, given)
         return
-    if evaluate_sets(config, words(overrides, resume=resume)):
+    if evaluate_sets(config, given):
         return
     from loupe.bench.evaluate import EvaluateConfig
     from loupe.bench.evaluate import evaluate as run

@@ -14,6 +14,7 @@ def evaluate_sets(config: Path | None, overrides: Sequence[str]) -> bool:
         return False
     from rich.text import Text
 
+    from loupe.bench.sampled_table import SAMPLED_HEAD, sampled_rows
     from loupe.bench.sets.page import HEAD, cells
     from loupe.bench.sets.run import evaluate_sets as run
     from loupe.bench.words import LOOK_WORDS
@@ -24,6 +25,8 @@ def evaluate_sets(config: Path | None, overrides: Sequence[str]) -> bool:
     for look in table["looks"]:
         out().print(Text(LOOK_WORDS.get(look) or str(look), style="bold"))
         out().print(text_table(HEAD, cells(table, look)))
+        if rows := sampled_rows(table["looks"][look]):
+            out().print(text_table(("", *SAMPLED_HEAD[1:]), rows))
         out().print()
     remark("failures count at mid-scale; the page has the figures without them, and those fitted on the test labels")
     remark(f"written to {settings.out}: table.json, table.html, and a folder for each data set")

@@ -42,7 +42,9 @@ def rank(
     fit: Annotated[
         str, typer.Option("--fit", help="Behind comparisons: bradley-terry or thurstone.")
     ] = "bradley-terry",
-    draws: Annotated[int, typer.Option("--draws", min=0, help="Draws behind the intervals.")] = 1000,
+    draws: Annotated[
+        int, typer.Option("--draws", min=0, help="Draws behind the intervals, 40 or more; 0 for none.")
+    ] = 1000,
     seed: Annotated[int, typer.Option("--seed", help="Seed of all that is drawn.")] = 0,
 ) -> None:
     """Rank pictures from best to worst, and say how sure each rank is.
@@ -63,10 +65,12 @@ def rank(
 
     loupe rank generations/ --by comparisons --pairs 200 --model runs/compare/model --output order.json
     """
-    from loupe.bench.assess import OTHER_PROTOCOL, POCKET_CAVEAT, find_images
+    from loupe.bench.assess import OTHER_PROTOCOL, POCKET_CAVEAT
+    from loupe.bench.pictures import find_images
     from loupe.bench.ranking.config import RankConfig
     from loupe.bench.ranking.rank import rank as put_in_order
     from loupe.cli.screen import complain, out, remark
+    from loupe.core.errors import ConfigError
     from loupe.core.files import check_target, write_json
     from loupe.core.model.checkpoints import SHIPPED
 
@@ -87,6 +91,8 @@ def rank(
     for target in (output, report):
         if target is not None:
             check_target(target, keep=[*paths, Path(config.reference), Path(config.asked)])
+    if output is not None and report is not None and output.resolve() == report.resolve():
+        raise ConfigError(f"--output and --report: got {output} for both; wanted two files")
     with _bars() as step:
         ranking = put_in_order(paths, config, progress=step)
     for name, reason in ranking.problems:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 PATIENCE = 2.0
 """Seconds of work that go by without a progress bar."""
-LOOKS = {"decided": "zoom as decided", "never": "without zoom", "random": "random crops", "truth": "true region"}
+LOOKS = ("decided", "never", "random", "truth")
+"""Looks that have a column in every recipe; the fast mode has one where it was played."""
 
 Step = Callable[..., None]
 """Called with what is done, what there is in all and, if that is worth a word, what is at work now."""
@@ -120,12 +121,15 @@ def text_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
 
 def recipe_table(evaluations: Mapping[str, Mapping[str, Any]], *, subset: str = "all") -> Table:
     """A row an evaluation, a column a look, from the contents of their summary.json; `subset` is all, hard or easy."""
+    from loupe.bench.words import LOOK_WORDS
+
     table = Table(title=Text(f"SRCC [95 % interval], class accuracy · unusable: {subset} images"), title_justify="left")
-    table.add_column("")
-    for words in LOOKS.values():
+    fast = any("fast" in summary["looks"] for summary in evaluations.values())
+    looks = (*LOOKS, *(("fast",) if fast else ()))
+    for words in ("", *(LOOK_WORDS[look] for look in looks)):
         table.add_column(words)
     for name, summary in evaluations.items():
-        table.add_row(Text(name), *(_cell(summary["looks"].get(look, {}).get(subset)) for look in LOOKS))
+        table.add_row(Text(name), *(_cell(summary["looks"].get(look, {}).get(subset)) for look in looks))
     return table
 
 

@@ -37,7 +37,8 @@ def load_layers(schema: type[T], paths: Sequence[Path | str], overrides: Sequenc
         node = _merge(schema, node, _read_yaml(Path(path)), source=str(path))
     for word in overrides:
         if "=" not in word or word.startswith("="):
-            raise ConfigError(f"got the override {word!r}; wanted key=value, for example trainer.max_steps=20")
+            hint = f"; a config file goes behind -c: -c {word}" if word.endswith((".yaml", ".yml")) else ""
+            raise ConfigError(f"got the override {word!r}; wanted key=value, for example trainer.max_steps=20{hint}")
         node = _merge(schema, node, _dotted(word), source=f"override {word!r}")
     return _instance(node)
 

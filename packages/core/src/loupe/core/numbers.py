@@ -27,6 +27,17 @@ def signed(value: float | None, places: int = 3) -> str:
     return f"+{text}" if value is not None and value > 0 and float(text.replace(DASH, "0")) > 0 else text
 
 
+def plain(value: float | None, places: int = 3) -> str:
+    """A number of any scale with the zero before its point and none behind: `0`, `0.5`, `88.39`, `100`, `1e+20`."""
+    if value is None or not math.isfinite(value):
+        return DASH
+    if abs(value) >= 1e15:
+        return f"{value:g}"
+    text = f"{value:.{places}f}"
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text == "-0" else text
+
+
 def interval(value: float | None, low: float | None, high: float | None, *, places: int = 3) -> str:
     """A value with the ends of its interval: `.853 [.841, .865]`; the value alone where the interval is unknown."""
     if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):

@@ -76,24 +76,29 @@ def open_run(
 
     `config` is the stage's dataclass, `data` the manifest files to take the hash of, `start` the model that the run
     begins with. A folder that holds a run already is refused, unless `resume` is true and the settings, the data and
-    the start weights are the same. Raises ConfigError, MissingFileError.
+    the start weights are the same; a setting that its version did not have yet was at its default then. Raises
+    ConfigError, MissingFileError.
     """
     path = Path(folder)
     if path.exists() and not path.is_dir():
         raise ConfigError(f"{path} is a file; wanted a folder to write the run into; choose another one")
-    begun = _begun(path)
-    if begun and not resume:
-        raise ConfigError(f"{path} holds another run; choose another folder, or set resume=true, or remove it")
+    check_free(path, resume=resume)
     text, now = to_yaml(config), environment(data=data, start=start)
-    resumed = begun and (path / CONFIG).is_file() and (path / ENVIRONMENT).is_file()
+    resumed = _begun(path) and (path / CONFIG).is_file() and (path / ENVIRONMENT).is_file()
     if resumed:
         before = read_json(path / ENVIRONMENT)
-        _same_config(path, text)
+        _same_config(path, text, defaults=to_yaml(type(config)))
         _same_input(path, before, now)
         now["earlier"] = [*before.pop("earlier", []), before]
     write_text_atomic(path / CONFIG, text)
     write_json(path / ENVIRONMENT, now)
     return RunFolder(path, resumed)
+
+
+def check_free(path: Path, *, resume: bool) -> None:
+    """Raises ConfigError for a folder that holds a run, unless that is to go on."""
+    if not resume and _begun(path):
+        raise ConfigError(f"{path} holds another run; choose another folder, or set resume=true, or remove it")
 
 
 def _begun(path: Path) -> bool:
@@ -103,12 +108,13 @@ def _begun(path: Path) -> bool:
     return any(item.name not in (CONFIG, ENVIRONMENT) for item in path.iterdir())
 
 
-def _same_config(path: Path, text: str) -> None:
+def _same_config(path: Path, text: str, *, defaults: str) -> None:
     try:
         old = _leaves(yaml.safe_load((path / CONFIG).read_text(encoding="utf-8")))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path / CONFIG} is not readable YAML; choose another folder, or remove this one") from error
-    new = _leaves(yaml.safe_load(text))
+    new, usual = _leaves(yaml.safe_load(text)), _leaves(yaml.safe_load(defaults))
+    old = {**{key: usual[key] for key in new.keys() & usual.keys()}, **old}
     keys = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
     differing = [key for key in keys if key.rsplit(".", 1)[-1] not in MAY_DIFFER]
     if differing:

@@ -35,7 +35,9 @@ def load_rationales(folder: Path, split: str) -> list[Rationale]:
 
 def _load(path: Path, make: Callable[[dict[str, Any]], T]) -> list[T]:
     if not path.is_file():
-        raise MissingFileError(f"no {path}; make the folder with `loupe data synth`, or name another one")
+        raise MissingFileError(
+            f"no {path}; make the folder with `loupe data synth` or `loupe data build`, or name another one"
+        )
     rows = read_jsonl(path)
     try:
         return [make(row) for row in rows]

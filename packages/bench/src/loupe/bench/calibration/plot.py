@@ -70,7 +70,10 @@ def _ranges(axis: "Axes", data: Mapping[str, Any]) -> None:
         range(len(parts)),
         [f"{a['low']:.0f}–{a['high']:.0f}\nn {count(a['n'])}, {count(b['n'])}" for a, b in counts],
     )
-    axis.set(xlim=(-0.5, len(parts) - 0.5), ylim=(0.45, 1.02), xlabel="range of the label or the rating")
+    held = [part["coverage"][0] for rows in data["by"].values() for part in rows]
+    lowest = min((share for share in held if share is not None), default=1.0)
+    axis.set(xlim=(-0.5, len(parts) - 0.5), ylim=(min(0.45, lowest - 0.05), 1.02))
+    axis.set_xlabel("range of the label or the rating")
     axis.xaxis.label.set(fontsize=8.5, color=INK)
     axis.yaxis.set_major_formatter(lambda value, _: percent(value, 0))
     title = f"coverage by range; {percent(data['wanted'], 0)} wanted over all"

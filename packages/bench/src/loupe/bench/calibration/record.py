@@ -116,13 +116,24 @@ def read_calibration(path: Path | str) -> Calibration:
             "way": Way(**row["way"]),
         }
         made = Calibration(**plain)
-        if made.nonconformity not in NONCONFORMITY or made.by not in BY or not made.quantile >= 0 or made.floor <= 0:
-            raise ValueError("a width that cannot be")
+        _check(made)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
+        why = f"no key {error}" if isinstance(error, KeyError) else str(error)
         raise DataError(
-            f"{path} is no calibration ({error!r:.100}); wanted a file that loupe evaluate wrote with calibrate=..."
+            f"{path} is no calibration ({why:.100}); wanted a file that loupe evaluate wrote with calibrate=..."
         ) from error
     return made
+
+
+def _check(made: Calibration) -> None:
+    """Raises ValueError for numbers that no calibration has."""
+    if made.nonconformity not in NONCONFORMITY or made.by not in BY:
+        raise ValueError(f"nonconformity {made.nonconformity}, by {made.by}")
+    if not (0.0 < made.alpha < 1.0 and made.quantile >= 0.0 and 0.0 < made.floor < math.inf):
+        raise ValueError(f"alpha {made.alpha}, quantile {made.quantile}, floor {made.floor}")
+    # An alpha or a quantile that somebody changed by hand would promise what nobody measured.
+    if made.levels.get(str(made.alpha)) != made.quantile:
+        raise ValueError(f"its quantile is not that of alpha {made.alpha}")
 
 
 def _number(value: Any) -> float:

@@ -12,8 +12,8 @@ from typing import Any
 
 from loupe.bench.agent import Agents, weights_kept
 from loupe.bench.calibration.config import CalibrateConfig, check
-from loupe.bench.calibration.conformal import least_units
 from loupe.bench.calibration.coverage import LEVELS, Rating, by_range, chosen_level, holds, measure, quantiles, usable
+from loupe.bench.calibration.other_images import check_images
 from loupe.bench.calibration.plot import reliability_png
 from loupe.bench.calibration.record import FILE, Calibration, Way, way_of, write_calibration
 from loupe.bench.evaluate import EvaluateConfig, Progress, evaluate
@@ -21,7 +21,7 @@ from loupe.bench.predictions import FAST, read_predictions
 from loupe.bench.predictions import FILE as PREDICTIONS
 from loupe.bench.sampled import judged_images
 from loupe.bench.summary import Summary
-from loupe.core.errors import ConfigError, DataError
+from loupe.core.errors import ConfigError
 from loupe.core.files import read_json, sha256_file, write_bytes_atomic, write_json
 from loupe.core.model.hashing import weights_sha256
 from loupe.core.policy import Policy
@@ -53,8 +53,7 @@ def evaluate_calibrated(
     protocol = load_protocol(config.protocol)
     if "rating" not in protocol.asks:
         raise ConfigError(f"protocol {protocol.name!r} asks for no rating; there is nothing to calibrate")
-    same = Path(folder).resolve() == Path(config.data).resolve()
-    _check_references(config, folder, split, same=same)
+    check_images(config, Path(folder), split)
     first = _plain(config)
     second = replace(first, data=folder, split=split, out=str(Path(config.out) / FOLDER), trails=0, limit=None)
     second = replace(second, looks=config.looks[:1], resume=True)
@@ -71,28 +70,6 @@ def evaluate_calibrated(
     sets = _Sets(usable(played[0]), usable(played[1]), lost, lost_test)
     _write(config, sets, way=_way(config, policy, look), labels=Path(folder) / f"{split}.jsonl")
     return summary
-
-
-def _check_references(config: CalibrateConfig, folder: str, split: str, *, same: bool) -> None:
-    """Raises DataError where calibration cannot promise anything: too few references, or those of the judged split.
-
-    Names of references mean something within one data folder alone.
-    """
-    groups = {sample.ref_id or sample.id for sample in load_samples(Path(folder), split)}
-    units = len(groups) if config.by != "image" else len(load_samples(Path(folder), split))
-    if units < least_units(config.alpha):
-        raise DataError(
-            f"calibrate: {folder}/{split}.jsonl has {units} {'images' if config.by == 'image' else 'references'}; "
-            f"alpha {config.alpha} takes at least {least_units(config.alpha)}: give more images, or a larger alpha"
-        )
-    if not same:
-        return
-    mine = {sample.ref_id or sample.id for sample in load_samples(Path(config.data), config.split)}
-    if both := sorted(groups & mine):
-        raise DataError(
-            f"calibrate: {len(both)} references are in {split} and in {config.split} ({both[0]!r:.60}); what is "
-            "measured would promise too much: calibrate on images of other references"
-        )
 
 
 def _plain(config: CalibrateConfig) -> EvaluateConfig:

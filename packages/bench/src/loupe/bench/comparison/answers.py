@@ -7,11 +7,7 @@ images, for neither is an independent witness.
 import json
 from dataclasses import dataclass
 
-from loupe.core.records import CHOICES, Sample
-
-BETTER_A, BETTER_B, ALIKE = CHOICES
-TURNED = {BETTER_A: BETTER_B, BETTER_B: BETTER_A, ALIKE: ALIKE}
-"""The same verdict once the images have changed places."""
+from loupe.core.records import Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +44,3 @@ class Answered:
         if self.reference is not None:
             return self.reference
         return json.dumps(sorted({self.a.ref_id or self.a.id, self.b.ref_id or self.b.id}))
-
-
-def usable_choice(word: str | None) -> str | None:
-    """`word` where it is one of the three choices, letter for letter as the comparison reward reads it; else None."""
-    return word if word in CHOICES else None

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from loupe.bench.comparison.answers import BETTER_A, BETTER_B, TURNED, Answered
+from loupe.bench.choices import BETTER_A, BETTER_B, same_verdict
+from loupe.bench.comparison.answers import Answered
 from loupe.bench.comparison.strengths import Ranked, ranked
 from loupe.bench.intervals import Interval, mean_interval
 from loupe.bench.recognition import Confusion
@@ -79,7 +80,7 @@ def comparison_figures(answers: Sequence[Answered], *, n_boot: int = 1000, seed:
         accuracy_alike=accuracy(alike),
         n_both=len(both),
         right_in_both=mean([float(first.right and second.right) for first, second in both], firsts),
-        consistency=mean([float(_same(first, second)) for first, second in both], firsts),
+        consistency=mean([float(same_verdict(first.said, second.said)) for first, second in both], firsts),
         first_place_bias=mean([_PLACE.get(item.said or "", 0.0) for item in shown], shown),
         confusion=_confusion(answers),
         ranked=ranked(answers, n_boot=n_boot, seed=seed),
@@ -95,11 +96,6 @@ def in_both_orders(answers: Sequence[Answered]) -> list[tuple[Answered, Answered
         if other is not None and other is not item:
             found.setdefault(frozenset((item.order, item.swapped)), (item, other))
     return list(found.values())
-
-
-def _same(first: Answered, second: Answered) -> bool:
-    """Both answers can be used, and say the same of the images."""
-    return first.said is not None and second.said is not None and TURNED[first.said] == second.said
 
 
 def _confusion(answers: Sequence[Answered]) -> Confusion:

@@ -7,7 +7,8 @@ where it rates each image once it always stands by its answer. The rule is ours.
 
 from collections.abc import Sequence
 
-from loupe.bench.comparison.answers import ALIKE, BETTER_A, BETTER_B, Answered
+from loupe.bench.choices import ALIKE, BETTER_A, BETTER_B
+from loupe.bench.comparison.answers import Answered
 from loupe.bench.comparison.figures import ComparisonFigures, comparison_figures
 from loupe.bench.predictions import Prediction
 from loupe.bench.verdicts import expected_rating, verdict_of

@@ -34,8 +34,9 @@ class Match:
 
     @property
     def key(self) -> str:
-        """Unique in a file of pairs."""
-        return "|".join((self.a.id, self.b.id, *([self.reference] if self.reference else [])))
+        """Unique in a file of pairs: the ids and the reference, with a backslash before what looks like a bar."""
+        names = (self.a.id, self.b.id, *([self.reference] if self.reference else []))
+        return "|".join(name.replace("\\", "\\\\").replace("|", "\\|") for name in names)
 
     def answered(self, said: str | None) -> Answered:
         """The question with the choice that was made."""

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from loupe.bench.comparison.answers import Answered, usable_choice
+from loupe.bench.choices import choice_of
+from loupe.bench.comparison.answers import Answered
 from loupe.bench.comparison.matches import Match
-from loupe.bench.verdicts import last_word
 from loupe.core.errors import DataError
 from loupe.core.files import append_jsonl, read_jsonl
 from loupe.core.records import CHOICES, Episode, Sample
@@ -28,8 +28,7 @@ class PlayedMatch:
     @property
     def answered(self) -> Answered:
         """The question with the choice that was made; None for one that is none of the three, letter for letter."""
-        turn = last_word(self.episode, asks=("choice",))
-        return self.match.answered(None if turn is None else usable_choice(turn.answer.choice))
+        return self.match.answered(choice_of(self.episode))
 
     def to_json(self) -> dict[str, Any]:
         """Plain dict, ready for `json.dumps`."""

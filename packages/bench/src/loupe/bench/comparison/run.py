@@ -75,7 +75,8 @@ def compare(
     block = protocol_block(
         protocol, settings=asdict(config), environment=read_json(out / ENVIRONMENT), scripted=start is None
     )
-    summary = CompareSummary(comparison_figures(answers, n_boot=config.n_boot, seed=config.seed), {**block, **_BLOCK})
+    block |= {"asks": list(protocol.asks), **_BLOCK}
+    summary = CompareSummary(comparison_figures(answers, n_boot=config.n_boot, seed=config.seed), block)
     write_json(out / SUMMARY, summary.to_json())
     return summary
 

@@ -8,16 +8,14 @@ could reach with more.
 """
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from loupe.bench.comparison.answers import Answered
 from loupe.bench.correlate import MIN_ITEMS, Interval, correlations
 from loupe.bench.ranking.outcomes import Compared, count_outcomes
+from loupe.bench.ranking.pairs import groups_of
 from loupe.bench.ranking.strength import bradley_terry
 from loupe.core.records import Sample
 
@@ -64,18 +62,8 @@ def ranked(answers: Sequence[Answered], *, n_boot: int = 1000, seed: int = 0) ->
 
 def _largest_group(answers: Sequence[Answered], images: dict[str, Sample]) -> list[Answered]:
     """The answers over the largest group of images that usable answers link; the first of several as large."""
-    from scipy.sparse import coo_array, csgraph  # pyright: ignore[reportMissingTypeStubs]
-
     place = {name: number for number, name in enumerate(images)}
     used = [item for item in answers if item.said is not None]
-    if not used:
-        return []
-    rows, columns = ([place[item.a.id] for item in used], [place[item.b.id] for item in used])
-    size = (len(images), len(images))
-    graph = coo_array((np.ones(len(used)), (rows, columns)), shape=size)
-    found: Any = csgraph.connected_components(  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-        graph, directed=False
-    )
-    labels: NDArray[np.int64] = np.asarray(found[1], dtype=np.int64)
-    largest = int(np.bincount(labels).argmax())
-    return [item for item, row in zip(used, rows, strict=True) if labels[row] == largest]
+    groups = groups_of(len(images), [(place[item.a.id], place[item.b.id]) for item in used])
+    largest = Counter(groups).most_common(1)
+    return [item for item in used if groups[place[item.a.id]] == largest[0][0]]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from loupe.bench.published.own import OwnRun
 from loupe.bench.published.tables import COST, PublishedRow, PublishedTable
+from loupe.bench.summary import BASELINE
 from loupe.bench.words import LOOK_WORDS
 from loupe.core import numbers
 
@@ -44,7 +45,7 @@ def own_cells(runs: Sequence[OwnRun], table: PublishedTable) -> list[tuple[str, 
     """A row a data set of an own run in the table: name, data set, images, unusable, look, PLCC and SRCC."""
     return [
         (
-            f"{OWN}: {run.name}",
+            _called(run),
             table.columns[place],
             numbers.count(found.n),
             numbers.count(found.unusable),
@@ -102,7 +103,13 @@ def _own_row(table: PublishedTable, run: OwnRun) -> tuple[str, ...]:
     row = PublishedRow(values={name: figures[name] for name in names})
     mean = _cell([row.mean(name) for name in names], 3) if whole else numbers.DASH
     average = (numbers.DASH, mean) if table.averaged else ()
-    return (f"{OWN}: {run.name}", *cells, *average)
+    return (_called(run), *cells, *average)
+
+
+def _called(run: OwnRun) -> str:
+    """Its mark and its name, and how it judged where that is not what a run is judged by."""
+    look = "" if run.look == BASELINE else f" ({LOOK_WORDS.get(run.look, run.look)})"
+    return f"{OWN}: {run.name}{look}"
 
 
 def _cell(values: Sequence[float | None], places: int) -> str:

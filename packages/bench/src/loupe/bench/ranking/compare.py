@@ -1,7 +1,7 @@
 """Asks an agent which of two pictures is better, each pair in both orders, and keeps what it answered.
 
 An agent that prefers a place would otherwise rank by the order of the files. Random numbers hang on the pixels of both
-pictures, the sample and the seed, as in `loupe assess`. What is no choice by the letters of `CHOICES` is unusable.
+pictures, the sample and the seed, as in `loupe assess`.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,13 +11,12 @@ from pathlib import Path
 from PIL import Image
 
 from loupe.bench.agent import Agents
+from loupe.bench.choices import choice_of
 from loupe.bench.ranking.config import RankConfig
 from loupe.bench.ranking.outcomes import Compared
 from loupe.bench.ranking.pairs import Pair
-from loupe.bench.verdicts import last_word
 from loupe.core.images import open_image
 from loupe.core.protocol import Protocol
-from loupe.core.records import CHOICES, Episode
 from loupe.zoom.look import Look
 from loupe.zoom.loop import LoopInput, play
 
@@ -59,13 +58,6 @@ def compare(
         if progress is not None:
             progress(len(made), len(orders) * config.judgements)
     return made
-
-
-def choice_of(episode: Episode) -> str | None:
-    """One of `CHOICES`, None for anything else."""
-    turn = last_word(episode, asks=("choice",))
-    choice = None if turn is None else turn.answer.choice
-    return choice if choice in CHOICES else None
 
 
 def _parts(orders: Sequence[Pair], size: int) -> list[tuple[Pair, ...]]:

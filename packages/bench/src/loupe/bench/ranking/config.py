@@ -9,6 +9,8 @@ RATINGS, COMPARISONS, RATED_PAIRS = "ratings", "comparisons", "rated-pairs"
 WAYS = (RATINGS, COMPARISONS, RATED_PAIRS)
 BRADLEY_TERRY, THURSTONE = "bradley-terry", "thurstone"
 FITS = (BRADLEY_TERRY, THURSTONE)
+LEAST_DRAWS = 40
+"""Of so many draws one lies beyond each end of a 95 % interval."""
 CANNOT_COMPARE = (
     "{} learnt to rate one picture at a time (zoom-brief) and cannot compare two; take --by ratings, or give with "
     "--model one that learnt to compare"
@@ -40,7 +42,7 @@ class RankConfig:
     pairs: int = 0
     """Pairs that are compared, each in both orders; 0 for every pair of a small folder and a part of a large one's."""
     draws: int = 1000
-    """Draws behind the intervals; 0 for none."""
+    """Draws behind the intervals, at least 40; 0 for no intervals."""
     seed: int = 0
     """Seed of all that is drawn; the same seed gives the same ranking."""
     batch_size: int = 16
@@ -54,6 +56,10 @@ class RankConfig:
         for name, least in (("samples", 0), ("pairs", 0), ("draws", 0), ("seed", 0), ("batch_size", 1)):
             if getattr(self, name) < least:
                 raise ConfigError(f"{name}: got {getattr(self, name)}; wanted at least {least}")
+        if 0 < self.draws < LEAST_DRAWS:
+            raise ConfigError(
+                f"draws: got {self.draws}; the ends of an interval take {LEAST_DRAWS}, or give 0 for none"
+            )
         if self.by != COMPARISONS:
             for name in ("reference", "pairs"):
                 if getattr(self, name):

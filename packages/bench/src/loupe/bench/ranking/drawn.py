@@ -7,7 +7,8 @@ Three ways to a `Scored`:
   spread of the others.
 - rated pairs: Phi of the difference of two means over both spreads (Thurstone, as VisualQuality-R1 compares, Eq. 1) is
   the share of wins of one picture over the other; Bradley-Terry makes one scale of them. Draws are those of the means.
-- comparisons: Bradley-Terry with a bootstrap over pairs, or Thurstone with draws from its posterior.
+- comparisons: Bradley-Terry with normal draws about the fit, as wide as the information in the answers leaves it, or
+  Thurstone with draws from its posterior. A bootstrap over pairs was measured too and held the truth less often.
 """
 
 import math
@@ -18,7 +19,7 @@ import numpy as np
 
 from loupe.bench.ranking.config import THURSTONE
 from loupe.bench.ranking.outcomes import Floats, Outcomes
-from loupe.bench.ranking.strength import bradley_terry, thurstone
+from loupe.bench.ranking.strength import bradley_terry, bradley_terry_spread, thurstone
 from loupe.bench.verdicts import FIRST, LAST
 from loupe.rewards.thurstone import thurstone_probability
 
@@ -81,21 +82,13 @@ def better_than(means: Floats, variance: Floats) -> Floats:
     return chance * (1.0 - np.eye(len(means)))
 
 
-def of_comparisons(outcomes: Outcomes, *, draws: int, seed: int, fit: str, progress: Progress | None = None) -> Scored:
-    """Strengths of compared pictures, mean zero. With `fit` bradley-terry one pair alone has no draws: its only draw
-    would be itself, and the interval would claim to know all. Raises DataError as the fits do."""
-    rng = np.random.default_rng(seed)
+def of_comparisons(outcomes: Outcomes, *, draws: int, seed: int, fit: str) -> Scored:
+    """Strengths of compared pictures, mean zero. Raises DataError as the fits do."""
     if outcomes.pictures < 2:
         return Scored(np.zeros(outcomes.pictures), np.empty((0, outcomes.pictures)))
-    if fit == THURSTONE:
-        mean, covariance = thurstone(outcomes)
-        drawn = rng.multivariate_normal(mean, covariance, size=draws, method="eigh")
-        return Scored(mean, drawn - drawn.mean(axis=1, keepdims=True))
-    units = len(outcomes.pairs)
-    count = draws if units > 1 else 0
-    taken = rng.multinomial(units, np.full(units, 1.0 / max(units, 1)), size=count).astype(np.float64)
-    scores = bradley_terry(outcomes.matrix())
-    return _refitted(scores, count=count, wins=lambda number: outcomes.matrix(taken[number]), progress=progress)
+    mean, covariance = thurstone(outcomes) if fit == THURSTONE else bradley_terry_spread(outcomes)
+    drawn = np.random.default_rng(seed).multivariate_normal(mean, covariance, size=draws, method="eigh")
+    return Scored(mean, drawn - drawn.mean(axis=1, keepdims=True))
 
 
 def _refitted(scores: Floats, *, count: int, wins: Callable[[int], Floats], progress: Progress | None) -> Scored:

@@ -1,8 +1,7 @@
 """What came of comparisons, pair by pair: the counts that a model of strengths is fitted to.
 
 "Similar" counts half a win for each side, which is ours. An answer that cannot be used counts for neither and is
-counted itself. Both orders of a pair are one unit, for they are answers to one question: the bootstrap draws them
-together.
+counted itself. Both orders of a pair are one unit, for they are answers to one question.
 """
 
 from collections import defaultdict
@@ -12,12 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from loupe.bench.choices import ALIKE, BETTER_A, BETTER_B, same_verdict
 from loupe.bench.ranking.pairs import Pair
-from loupe.core.records import CHOICES
 
-BETTER_FIRST, BETTER_SECOND, ALIKE = CHOICES
-_WINS = {BETTER_FIRST: 1.0, BETTER_SECOND: 0.0, ALIKE: 0.5}
-_TURNED = {BETTER_FIRST: BETTER_SECOND, BETTER_SECOND: BETTER_FIRST, ALIKE: ALIKE}
+_WINS = {BETTER_A: 1.0, BETTER_B: 0.0, ALIKE: 0.5}
 
 Floats = NDArray[np.float64]
 
@@ -44,11 +41,10 @@ class Outcomes:
     answers: int
     unusable: int
 
-    def matrix(self, weights: Floats | None = None) -> Floats:
-        """Wins (pictures, pictures) of the row over the column; `weights` (pairs,) say how often a pair counts."""
-        counted = self.wins if weights is None else self.wins * weights[:, None]
+    def matrix(self) -> Floats:
+        """Wins (pictures, pictures) of the row over the column."""
         table = np.zeros((self.pictures, self.pictures))
-        for (first, second), (ours, theirs) in zip(self.pairs, counted.tolist(), strict=True):
+        for (first, second), (ours, theirs) in zip(self.pairs, self.wins.tolist(), strict=True):
             table[first, second], table[second, first] = ours, theirs
         return table
 
@@ -69,8 +65,8 @@ def count_outcomes(compared: Sequence[Compared], *, pictures: int) -> Outcomes:
 
 
 def order_agreement(compared: Sequence[Compared]) -> float | None:
-    """Share 0..1 of pairs that got the same verdict in both orders, of those with a usable greedy answer to both; None
-    where there is none."""
-    said = {(item.first, item.second): item.choice for item in compared if item.sample == 0 and item.choice is not None}
-    both = [(choice, said[second, first]) for (first, second), choice in said.items() if (second, first) in said]
-    return sum(_TURNED[one] == other for one, other in both) / len(both) if both else None
+    """Share 0..1 of the pairs shown in both orders whose greedy answers can be used and say the same; None where no
+    pair was."""
+    said = {(item.first, item.second): item.choice for item in compared if item.sample == 0}
+    both = [same_verdict(choice, said[b, a]) for (a, b), choice in said.items() if (b, a) in said]
+    return sum(both) / len(both) if both else None

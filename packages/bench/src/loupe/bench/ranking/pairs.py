@@ -41,6 +41,11 @@ def choose_pairs(pictures: int, *, budget: int = 0, seed: int = 0) -> list[Pair]
 
 def linked(pictures: int, pairs: Iterable[Pair]) -> int:
     """Groups that no pair links with each other: 1 where all hangs together, `pictures` where there is no pair."""
+    return len(set(groups_of(pictures, pairs)))
+
+
+def groups_of(pictures: int, pairs: Iterable[Pair]) -> list[int]:
+    """A number for each picture, the same for all that pairs link with each other."""
     group = list(range(pictures))
 
     def root(item: int) -> int:
@@ -51,4 +56,4 @@ def linked(pictures: int, pairs: Iterable[Pair]) -> int:
 
     for first, second in pairs:
         group[root(first)] = root(second)
-    return sum(root(item) == item for item in range(pictures))
+    return [root(item) for item in range(pictures)]

@@ -30,7 +30,7 @@ from loupe.core.protocol import Protocol, load_protocol
 Progress = Callable[[int, int, str], None]
 """Called with what is done, what there is in all, and what is at work now."""
 MOST = 500
-"""Pictures that are put on one scale by pairs: every fit takes their number cubed, and there are a thousand fits."""
+"""Pictures that are put on one scale by pairs: a fit takes their number cubed, and rated pairs take a thousand fits."""
 RATING_UNIT, LOGIT_UNIT, PROBIT_UNIT = "rating from 1 to 5", "log odds", "units of the noise of one comparison"
 
 
@@ -142,9 +142,7 @@ def _by_comparisons(
             f"none of {count(outcomes.answers)} answers was a choice; give a model that learnt to compare under the "
             f"protocol {protocol.name!r}, the protocol that it learnt, or take --by {RATINGS}"
         )
-    scored = of_comparisons(
-        outcomes, draws=config.draws, seed=config.seed, fit=config.fit, progress=partial(_now, say, "drawing")
-    )
+    scored = of_comparisons(outcomes, draws=config.draws, seed=config.seed, fit=config.fit)
     counts: dict[str, float | None] = {
         "pairs": len(pairs),
         "comparisons": outcomes.answers,

@@ -5,7 +5,7 @@ The rank of a picture is one more than the number of better ones, so equals shar
 draws, ties counting half: the two-sided level of 95 %. No correction is made for how many pairs are looked at.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,8 @@ from loupe.bench.ranking.outcomes import Floats
 LEVEL = 0.975
 _PLACES = 4
 """Decimals that scores are compared with: fits of equal pictures differ beyond them."""
+_PART = 64
+"""Neighbours that are looked at in one go."""
 
 Ints = NDArray[np.int64]
 
@@ -44,7 +46,7 @@ def places(scored: Scored) -> list[Place]:
     rank = _ranks(scores[None])[0]
     if not len(draws):
         return [Place(int(item), int(rank[item]), float(scored.scores[item]), None, None, None, None) for item in order]
-    drawn = _ranks(draws)
+    drawn, in_order = _ranks(draws), np.ascontiguousarray(draws.T[order])
     low, high = np.clip(np.quantile(draws, [1.0 - LEVEL, LEVEL], axis=0), *scored.ends)
     first, last = np.quantile(drawn, [1.0 - LEVEL, LEVEL], axis=0, method="inverted_cdf")
     return [
@@ -55,16 +57,16 @@ def places(scored: Scored) -> list[Place]:
             interval=(float(low[item]), float(high[item])),
             ranks=(int(first[item]), int(last[item])),
             shares=_shares(drawn[:, item]),
-            not_apart=_neighbours(draws, order, place),
+            not_apart=_neighbours(in_order, order, place),
         )
         for place, item in enumerate(order)
     ]
 
 
-def told_apart(upper: Floats, lower: Floats) -> bool:
-    """Whether `upper` is above `lower` (draws,) in so many draws that chance is no explanation."""
-    above = int((upper > lower).sum()) + 0.5 * int((upper == lower).sum())
-    return above >= LEVEL * len(upper)
+def told_apart(upper: Floats, lower: Floats) -> NDArray[np.bool_]:
+    """Whether `upper` is above `lower` in so many draws, the last axis, that chance is no explanation."""
+    above = (upper > lower).sum(axis=-1) + 0.5 * (upper == lower).sum(axis=-1)
+    return above >= LEVEL * max(upper.shape[-1], lower.shape[-1])
 
 
 def share_of(shares: Sequence[tuple[int, float]], *, rank: int) -> float:
@@ -73,16 +75,20 @@ def share_of(shares: Sequence[tuple[int, float]], *, rank: int) -> float:
 
 
 def _neighbours(draws: Floats, order: Ints, place: int) -> tuple[int, ...]:
-    own, found = draws[:, order[place]], list[int]()
-    for other in reversed(order[:place]):
-        if told_apart(draws[:, other], own):
-            break
-        found.insert(0, int(other))
-    for other in order[place + 1 :]:
-        if told_apart(own, draws[:, other]):
-            break
-        found.append(int(other))
-    return tuple(found)
+    """Pictures next to the one at `place`, up and down; `draws` (n, draws) in the order of the ranking."""
+    own = draws[place]
+    up = _until(lambda part: told_apart(draws[:place][::-1][part], own), place)
+    down = _until(lambda part: told_apart(own, draws[place + 1 :][part]), len(order) - place - 1)
+    return tuple(int(other) for other in (*order[place - up : place], *order[place + 1 : place + 1 + down]))
+
+
+def _until(holds: Callable[[slice], NDArray[np.bool_]], count: int) -> int:
+    """The first of `count` places for which it holds, `count` where there is none; asked in parts, most end soon."""
+    for start in range(0, count, _PART):
+        found = np.flatnonzero(holds(slice(start, min(start + _PART, count))))
+        if found.size:
+            return start + int(found[0])
+    return count
 
 
 def _shares(ranks: Ints) -> tuple[tuple[int, float], ...]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from loupe.bench.assess import fingerprint_of
+from loupe.bench.pictures import fingerprint_of
 from loupe.core.errors import ImageError, MissingFileError
 from loupe.core.images import open_image
 from loupe.core.printable import printable

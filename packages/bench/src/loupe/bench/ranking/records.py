@@ -61,7 +61,8 @@ class Ranking:
 
     def near(self, picture: Ranked) -> str:
         """Ranks of the neighbours that are not told apart from `picture`, such as `2–5`; empty where there are none."""
-        ranks = [item.rank for item in self.pictures if item.image in (picture.not_apart or ())]
+        names = frozenset(picture.not_apart or ())
+        ranks = [item.rank for item in self.pictures if item.image in names]
         if not ranks:
             return ""
         return str(min(ranks)) if min(ranks) == max(ranks) else f"{min(ranks)}–{max(ranks)}"

@@ -1,9 +1,11 @@
 """Which prediction belongs to which image: by id, path, file name or stem, and never by a guess between two.
 
-Each row is looked up in steps, from the strictest one to the loosest: the id or path as it stands, the file name, the
-stem without its ending, each of them exactly and then without regard to case. The first step at which any of the row's
-names is known decides, and where two images answer to that name the row has no match: `a/1.png` and `b/1.png` are never
-mixed up over their file name. Ours.
+Each row is looked up in steps, from the strictest one to the loosest: the id or path as it stands, the file name with
+its folder, the file name, the stem without its ending, each of them exactly and then without regard to case. The first
+step at which any of the row's names is known decides, and where two images answer to that name the row has no match:
+`a/1.png` and `b/1.png` are never mixed up over their file name. Nor does a row that has a folder get an image by its
+file name alone where another row names that image with its folder: a file about a whole data set can be scored on a
+split of it. Ours.
 """
 
 from collections import defaultdict
@@ -30,33 +32,38 @@ class Joined:
 def join(rows: Sequence[Row], samples: Sequence[Sample]) -> Joined:
     """Raises DataError where two rows rate the same image, by whatever names."""
     lookups = [(step, _lookup(samples, step)) for step in _STEPS]
+    found = [(row, *_find(row, lookups)) for row in rows]
+    by_folder = {images[0].id for _, step, images in found if step in _WITH_FOLDER and len(images) == 1}
     pairs: list[tuple[Row, Sample]] = []
     unknown: list[str] = []
     ambiguous: list[str] = []
-    for row in rows:
-        found = _find(row, lookups)
-        if len(found) == 1:
-            pairs.append((row, found[0]))
+    for row, step, images in found:
+        elsewhere = step not in _WITH_FOLDER and all("/" in _plain(key) for key in row.keys)
+        left = [image for image in images if not (elsewhere and image.id in by_folder)]
+        if len(left) == 1:
+            pairs.append((row, left[0]))
         else:
-            (ambiguous if found else unknown).append(row.keys[0])
+            (ambiguous if left else unknown).append(row.keys[0])
     _refuse_twins(pairs)
     rated = {sample.id for _, sample in pairs}
     return Joined(pairs, unknown, ambiguous, [sample.id for sample in samples if sample.id not in rated])
 
 
-def _find(row: Row, lookups: Sequence[tuple[Callable[[str], str], dict[str, list[Sample]]]]) -> list[Sample]:
-    """The images at the first step that knows any; several where a name could be each of them."""
+def _find(
+    row: Row, lookups: Sequence[tuple[Callable[[str], str], dict[str, list[Sample]]]]
+) -> tuple[Callable[[str], str] | None, list[Sample]]:
+    """The first step that knows any image, and the images; several where a name could be each of them."""
     for step, known in lookups:
         found = {sample.id: sample for key in row.keys for sample in known.get(step(_plain(key)), ())}
         if found:
-            return list(found.values())
-    return []
+            return step, list(found.values())
+    return None, []
 
 
 def _lookup(samples: Sequence[Sample], step: Callable[[str], str]) -> dict[str, list[Sample]]:
     known: defaultdict[str, list[Sample]] = defaultdict(list)
     for sample in samples:
-        for key in {step(_plain(name)) for name in (sample.id, sample.image)}:
+        for key in {step(_plain(name)) for name in (sample.id, sample.image)} - {""}:
             known[key].append(sample)
     return known
 
@@ -80,6 +87,11 @@ def _whole(name: str) -> str:
     return name
 
 
+def _folder(name: str) -> str:
+    """The file name with the folder that it lies in; a bare name is no such thing."""
+    return "/".join(PurePosixPath(name).parts[-2:]) if "/" in name else ""
+
+
 def _file(name: str) -> str:
     return PurePosixPath(name).name
 
@@ -90,6 +102,10 @@ def _stem(name: str) -> str:
 
 def _whole_any_case(name: str) -> str:
     return name.casefold()
+
+
+def _folder_any_case(name: str) -> str:
+    return _folder(name).casefold()
 
 
 def _file_any_case(name: str) -> str:
@@ -103,8 +119,11 @@ def _stem_any_case(name: str) -> str:
 _STEPS: tuple[Callable[[str], str], ...] = (
     _whole,
     _whole_any_case,
+    _folder,
+    _folder_any_case,
     _file,
     _file_any_case,
     _stem,
     _stem_any_case,
 )
+_WITH_FOLDER = _STEPS[:4]

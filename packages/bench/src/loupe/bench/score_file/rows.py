@@ -27,6 +27,9 @@ def number(text: object) -> float:
     """A finite number, or NaN for whatever is none."""
     if isinstance(text, bool) or not isinstance(text, int | float | str):
         return math.nan
+    if isinstance(text, str) and "_" in text:
+        # Python reads 1_000 as a number; no other tool writes one so.
+        return math.nan
     try:
         value = float(text)
     except (ValueError, OverflowError):

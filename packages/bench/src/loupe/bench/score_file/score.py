@@ -61,8 +61,8 @@ def score_file(settings: ScoreFile) -> dict[str, Any]:
     failed = [item for item in items if math.isnan(item.score)]
     if failed and scale is None:
         raise DataError(
-            f"{len(failed)} predictions cannot be used, such as {failed[0].name!r:.60}; they count in the middle of "
-            "the scale: say which one it is, for example --scale 0 100"
+            f"{len(failed)} predictions cannot be used, such as {failed[0].name!r:.60} ({failed[0].problem}); they "
+            "count in the middle of the scale: say which one it is, for example --scale 0 100"
         )
     sets = {name: [item for item in items if item.dataset == name] for name in dict.fromkeys(i.dataset for i in items)}
     scales = Scales(scale, _label_scale(settings), settings.lower_is_better)

@@ -1,14 +1,14 @@
 """Predictions as a table: comma, semicolon or tab between the columns, with a head or without one.
 
 Without a head the first column names the image and the second one is its score. Which columns count is guessed from
-their names or told. Cells are read as text and made numbers here, so that "n/a" in one row spoils no other.
+their names or told. Cells are read as text and made numbers here, so that "n/a" in one row spoils no other. Between
+semicolons a comma is a decimal point, as spreadsheets write in half of the world.
 """
 
 import csv
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
 
 from loupe.bench.score_file.rows import Row, names, number
 from loupe.core.errors import ConfigError, DataError
@@ -27,34 +27,52 @@ def read_table(path: Path, *, columns: dict[str, str], failed: float | None = FA
     A label column counts where it was named or goes by a name of labels. Raises ConfigError for a column that is not
     there or cannot be guessed, DataError for a file that is no table.
     """
-    import pandas as pd  # pyright: ignore[reportMissingTypeStubs] - pandas brings none
-
     delimiter, head = layout(path)
-    reader = cast(Any, pd).read_csv
-    try:
-        frame = reader(
-            path, sep=delimiter, dtype=str, keep_default_na=False, header=0 if head else None, encoding="utf-8-sig"
-        )
-    except (ValueError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} is no table that can be read: {' '.join(str(error).split())[:120]}") from error
-    have = [str(name) for name in frame.columns]
-    frame.columns = have
+    have, lines = _lines(path, delimiter, head=head)
     chosen = _choose(have, columns, head=head, path=path)
-    found = {role: [str(cell) for cell in frame[name]] for role, name in chosen.items()}
-    labels = found.get("label") or [""] * len(found["image"])
+    found = {role: [line[have.index(name)] for line in lines] for role, name in chosen.items()}
+    labels = found.get("label") or [""] * len(lines)
+    scores, labels = ([_pointed(cell, delimiter) for cell in cells] for cells in (found["score"], labels))
     return [
         _row(place, *cells, failed=failed, where=f"{path}, row {place}")
-        for place, cells in enumerate(zip(found["image"], found["score"], labels, strict=True), start=1)
+        for place, cells in enumerate(zip(found["image"], scores, labels, strict=True), start=1)
     ]
+
+
+def _lines(path: Path, delimiter: str, *, head: bool) -> tuple[list[str], list[list[str]]]:
+    """Names of the columns, numbers where there is no head, and the cells of each line under them."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            lines = [line for line in csv.reader(stream, delimiter=delimiter) if any(cell.strip() for cell in line)]
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8 text ({error.reason}); save it as a table in UTF-8") from error
+    except csv.Error as error:
+        raise DataError(f"{path} is no table that can be read: {str(error)[:120]}") from error
+    if not lines:
+        raise DataError(f"{path} is empty; wanted a line an image")
+    names, rows = (lines[0], lines[1:]) if head else ([str(place) for place in range(len(lines[0]))], lines)
+    for place, line in enumerate(rows, start=1):
+        # A comma at the end of each line is nothing; one in a name would move every cell behind it.
+        if any(cell.strip() for cell in line[len(names) :]):
+            raise DataError(
+                f"{path}, row {place} has {len(line)} cells for {len(names)} columns ({line[0][:40]!r}); put quotes "
+                "around a cell that holds the mark between columns"
+            )
+    return names, [line + [""] * (len(names) - len(line)) for line in rows]
 
 
 def layout(path: Path) -> tuple[str, bool]:
     """What stands between the columns, and whether the first line is a head."""
     with path.open(encoding="utf-8-sig", errors="replace") as stream:
         first = next((line for line in stream if line.strip()), "")
-    delimiter = max((",", ";", "\t"), key=first.count)
+    # Where there are as many of both, commas are decimal points.
+    delimiter = max((";", "\t", ","), key=first.count)
     cells = next(csv.reader([first], delimiter=delimiter), list[str]())
-    return delimiter, not any(math.isfinite(number(cell)) for cell in cells[1:])
+    return delimiter, not any(math.isfinite(number(_pointed(cell, delimiter))) for cell in cells[1:])
+
+
+def _pointed(cell: str, delimiter: str) -> str:
+    return cell.replace(",", ".") if delimiter == ";" else cell
 
 
 def _row(place: int, image: str, score: str, label: str, *, failed: float | None, where: str) -> Row:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from loupe.bench.evaluate import EvaluateConfig
+from loupe.bench.sets.names import PAGE, TABLE
 from loupe.core.errors import ConfigError
 
 KEYS = ("name", "data", "split")
@@ -42,6 +43,8 @@ def data_sets(config: SetsConfig) -> list[DataSet]:
     for item in found:
         if item.name in ("", ".", "..") or any(mark in item.name for mark in "/\\") or not item.name.isprintable():
             raise ConfigError(f"sets: {item.name!r} cannot name a folder; give the set a plain name")
+        if item.name.casefold() in (TABLE, PAGE):
+            raise ConfigError(f"sets: {item.name!r} is the name of a file of results; give the set another one")
     names = Counter(item.name.casefold() for item in found)
     if twice := [item.name for item in found if names[item.name.casefold()] > 1]:
         raise ConfigError(f"sets: the name {twice[0]!r} comes twice; give each set a name of its own with name:")

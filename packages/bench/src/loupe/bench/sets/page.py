@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from loupe.bench.pages import render_page
+from loupe.bench.sampled_table import SAMPLED_HEAD, sampled_rows
 from loupe.bench.sets.table import FITS, STATISTICS
 from loupe.bench.words import FIT_WORDS, LOOK_WORDS, MEAN_WORDS
 from loupe.core import numbers
@@ -24,6 +25,8 @@ def table_page(table: Mapping[str, Any]) -> str:
         mean_words=MEAN_WORDS,
         statistics=STATISTICS,
         fits=[fit for fit in FITS if any(fit in row["fitted_on_test_labels"] for row in _rows(looks))],
+        sampled_head=SAMPLED_HEAD,
+        sampled={look: sampled_rows(data) for look, data in looks.items()},
         failures={look: any(row["unusable"] for row in data["sets"].values()) for look, data in looks.items()},
     )
 

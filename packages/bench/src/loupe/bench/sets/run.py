@@ -20,6 +20,7 @@ from loupe.core.errors import ConfigError, DataError
 from loupe.core.files import read_json, write_json, write_text_atomic
 from loupe.core.policy import Policy
 from loupe.core.protocol import load_protocol
+from loupe.core.runs import check_free
 from loupe.data.store import load_samples
 
 Progress = Callable[[int, int, str], None]
@@ -63,7 +64,7 @@ def _agents(config: SetsConfig) -> Agents:
 
 
 def _sizes(config: SetsConfig, items: Sequence[DataSet]) -> list[int]:
-    """Images of every set that will be judged."""
+    """Images of every set that will be judged. Raises for whatever would stop one of them."""
     if "rating" not in load_protocol(config.protocol).asks:
         raise ConfigError(f"protocol {config.protocol!r} asks for no rating; judge its data sets one by one")
     sizes: list[int] = []
@@ -71,6 +72,7 @@ def _sizes(config: SetsConfig, items: Sequence[DataSet]) -> list[int]:
         samples = load_samples(Path(item.data), item.split)[: config.limit]
         if not any(math.isfinite(sample.rating) for sample in samples):
             raise DataError(f"set {item.name!r} ({item.data}, {item.split}): no image has an opinion; leave it out")
+        check_free(Path(config.out) / item.name, resume=config.resume)
         sizes.append(len(samples))
     return sizes
 

@@ -40,8 +40,11 @@ def read_set(folder: Path, name: str) -> JudgedSet:
 
 
 def table_of(sets: Sequence[JudgedSet], *, n_boot: int = 1000, seed: int = 0) -> dict[str, Any]:
-    """Content of table.json: `looks[look]` with the figures of every set and the means over all, `sets` with where each
-    came from, and `protocol`. Raises DataError where the sets were not judged in one way."""
+    """Content of table.json: `looks[look]` with the figures of every set, the means over all and, where images were
+    judged several times, what that is worth; `sets` with where each came from, and `protocol`.
+
+    Raises DataError where the sets were not judged in one way.
+    """
     looks = list(sets[0].summary["looks"])
     if odd := [item.name for item in sets if list(item.summary["looks"]) != looks]:
         raise DataError(f"{odd[0]} was judged under other looks than {sets[0].name}; evaluate both in a new folder")
@@ -59,8 +62,9 @@ def _look(sets: Sequence[JudgedSet], look: str, *, n_boot: int, seed: int) -> di
         kind: {name: asdict(means(_parts(sets, look, kind, name), n_boot=n_boot, seed=seed)) for name in STATISTICS}
         for kind in (KINDS if failed else KINDS[:1])
     }
+    sampled = {item.name: item.summary["sampled"][look] for item in sets if look in item.summary.get("sampled", {})}
     # Without failures both kinds are one, and drawing twice would double the time.
-    return {"sets": rows, "means": {"usable": found["all"], **found}}
+    return {"sets": rows, "means": {"usable": found["all"], **found}, "sampled": sampled}
 
 
 def _row(scores: dict[str, Any]) -> dict[str, Any]:

@@ -42,7 +42,7 @@ def check_exact(seen: Seen) -> Finding:
     words += f" (groups: {numbers.count(len(groups))}, of them across splits: {numbers.count(len(across))})"
     words += "; their ratings differ by up to "
     words += numbers.rating(found["largest_rating_difference"])
-    advice = "keep one image of each group, or give the group one ref_id and split by it"
+    advice = "keep one image of each group, or give the group one ref_id and one rating, and split by ref_id"
     status = Status.FAIL if across else Status.WARN
     lines = (" = ".join(f"{printable(s.image)} ({s.split})" for s in group[:4]) for group in groups)
     return Finding(name, status, words, advice, None, found, named(lines), _pairs(groups))

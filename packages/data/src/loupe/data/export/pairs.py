@@ -26,7 +26,8 @@ def comparison_text(
     """
     path = folder / f"pairs-{split}.jsonl"
     if not path.is_file():
-        raise ConfigError(f"no {path}; make pairs of one split with `loupe data pairs data={folder} split={split}`")
+        make = f"loupe data pairs data={folder} split={split} same_reference=true"
+        raise ConfigError(f"no {path}; make pairs of one split with `{make}`")
     by_id = {sample.id: sample for sample in samples}
     files = {sample.id: sample.image for sample in samples}
     fit: list[Pair] = []

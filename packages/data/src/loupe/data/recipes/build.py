@@ -5,6 +5,7 @@ second writes samples. Nothing is written but the list of gaps before the first 
 when the last image is in its place. The same line goes on where an interrupted one stopped.
 """
 
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -57,22 +58,28 @@ def build(recipe: Recipe, *, progress: Progress = _silent) -> Built:
     are not what the recipe says, a folder that holds something else.
     """
     root, out = _check(recipe)
-    form, files = find_labels(recipe, list(walk(root, leave_out=out)))
+    there = list(walk(root, leave_out=out))
+    form, files = find_labels(recipe, there)
     check_distortions(form)
     _check_out(out, form)
-    locator, gaps = Locator(form, out=out), Gaps(out)
+    locator = Locator(form, there)
 
     def step(done: int, total: int) -> None:
         progress(done, total, "rows read")
 
-    found = survey(files, form, locator=locator, gaps=gaps, progress=step)
-    check_scale(found, form, whole=recipe)
-    if form.place != "none" and not len(locator.images):
-        raise MissingFileError(f"no image file below {root} fits images={list(form.images)}; set images, or root")
-    check_release(found, form, gaps)
-    _note_extra(form, locator, gaps)
-    gaps.close()
+    with Gaps(out) as gaps:
+        found = survey(files, form, locator=locator, gaps=gaps, progress=step)
+        check_scale(found, form, whole=recipe)
+        if form.place != "none" and not len(locator.images):
+            raise MissingFileError(
+                f"no image file below {root} fits images={list(form.images)}; set images, or root (folders that are "
+                "links are not entered)"
+            )
+        check_release(found, form, gaps)
+        _note_extra(form, locator, gaps)
+        gaps.close()
     _refuse(form, gaps)
+    _clear_parts(out)
     write_text_atomic(out / SETTINGS, _settings(form))
     found.deck.cut(form.split.shares)
     return _write(form, files, found, locator=locator, gaps=gaps, progress=progress)
@@ -154,8 +161,19 @@ def _check_out(out: Path, recipe: Recipe) -> None:
         if text != settings and ((out / "manifest.json").exists() or not same_pictures):
             raise ConfigError(f"{out} was built by another recipe or other settings; give another out, or remove it")
         return
-    if out.is_dir() and any(item.name != FILE for item in out.iterdir()):
+    if out.is_dir() and any(item.name != FILE and not _is_part(item.name) for item in out.iterdir()):
         raise ConfigError(f"{out} holds data that was not built here; give another out")
+
+
+def _is_part(name: str) -> bool:
+    return name.startswith(".") and name.endswith(".part")
+
+
+def _clear_parts(out: Path) -> None:
+    """Remove what a killed build left half written; two builds at a time have no place in one folder."""
+    for folder, _, names in os.walk(out):
+        for name in filter(_is_part, names):
+            (Path(folder) / name).unlink(missing_ok=True)
 
 
 def _note_extra(recipe: Recipe, locator: Locator, gaps: Gaps) -> None:

@@ -1,82 +1,107 @@
-"""From the cells of one row to a `LabelRow`, the same for every table format."""
+"""Single values of label files: numbers, names and severities, checked as they come, with the row in the message.
+
+Text from these files is never trusted: a value that is not what its column says is an error that names its row, and no
+value is guessed. The severity words are Q-Insight's (arXiv 2503.22679), which are those of DepictQA's levels 1 to 5.
+"""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 from loupe.core.errors import DataError
 from loupe.core.printable import printable
-from loupe.data.recipes.recipe import Recipe
-from loupe.data.recipes.row import LabelRow
-from loupe.data.recipes.spread import on_mos_scale
+from loupe.core.records import CHOICES, SEVERITIES
 
-MEANINGS = ("image", "mos", "std", "reference", "group", "split", "distortion", "level")
-
-
-def find_columns(recipe: Recipe, names: Iterable[object], *, where: str) -> dict[str, int]:
-    """Place of each column of the recipe among the `names` of a file; case and spaces at the ends do not count.
-
-    Raises DataError naming what is missing and what is there, and for a meaning that is none of `MEANINGS`.
-    """
-    if odd := [meaning for meaning in recipe.columns if meaning not in MEANINGS]:
-        raise DataError(f"{recipe.name}: columns has {odd[0]!r}; wanted {', '.join(MEANINGS)}")
-    texts = [text(name) for name in names]
-    places = {name.casefold(): place for place, name in reversed(list(enumerate(texts)))}
-    wanted = {meaning: name for meaning, name in recipe.columns.items() if name}
-    missing = [name for name in wanted.values() if name.strip().casefold() not in places]
-    if missing:
-        there = ", ".join(printable(name) for name in texts[:12]) or "nothing"
-        raise DataError(f"{where}: no column {missing[0]!r}; it has {there}; set columns.MEANING=NAME, or header=ROW")
-    return {meaning: places[name.strip().casefold()] for meaning, name in wanted.items()}
+NOTHING = frozenset(("", "null", "none", "nan", "na", "n/a"))
+"""Words that stand for no value, in lower case."""
 
 
-def make_row(cells: Mapping[str, str], recipe: Recipe, *, where: str) -> LabelRow:
-    """The row that cells of text say, by their meanings; `where` names file and row in an error.
-
-    Raises DataError for a cell that should be a number and is none, and for an empty image name.
-    """
-    name = cells.get("image", "")
-    if not name:
-        raise DataError(f"{where}: the image has no name; wanted one in column {recipe.columns.get('image')!r}")
-    std = cells.get("std", "")
-    level = cells.get("level", "")
-    return LabelRow(
-        image=_named(name, recipe, where=where),
-        mos=number(cells["mos"], where=where) if "mos" in cells else math.nan,
-        mos_std=on_mos_scale(number(std, where=where), recipe, where=where) if std and recipe.std != "none" else None,
-        reference=cells.get("reference") or None,
-        group=cells.get("group") or None,
-        split=cells.get("split") or None,
-        distortion=cells.get("distortion") or None,
-        level=round(number(level, where=where)) if level else None,
-    )
+def shown(value: Any) -> str:
+    """A value of a file for one line of a message: short, and without control codes."""
+    return printable(repr(value)[:80])
 
 
-def number(word: str, *, where: str) -> float:
-    """The finite number in a cell. Raises DataError."""
-    try:
-        value = float(word)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise DataError(f"{where}: got {printable(word[:40])!r}; wanted a number")
-    return value
+def is_nothing(value: Any) -> bool:
+    """True for JSON's null, NaN, and the words that stand for them."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return True
+    return isinstance(value, str) and value.strip().lower() in NOTHING
 
 
 def text(cell: object) -> str:
     """A cell as text without spaces at its ends; a whole number has no point, an empty cell is ""."""
+    if isinstance(cell, str):
+        return cell.strip()
     if cell is None or (isinstance(cell, float) and math.isnan(cell)):
         return ""
-    if isinstance(cell, float) and cell.is_integer():
-        return str(int(cell))
-    return str(cell).strip()
+    return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell).strip()
 
 
-def _named(name: str, recipe: Recipe, *, where: str) -> str:
-    if not recipe.image_name:
-        return name
+def number(value: Any, *, what: str, where: str) -> float:
+    """A finite number, from a number or its text. Raises DataError naming `what` and `where`."""
     try:
-        return recipe.image_name.format(name)
-    except (LookupError, ValueError, AttributeError) as error:
+        # Python reads 1_0 as ten, which no label file means.
+        found = math.nan if isinstance(value, bool) or (isinstance(value, str) and "_" in value) else float(value)
+    except (TypeError, ValueError):
+        found = math.nan
+    if not math.isfinite(found):
+        raise DataError(f"{where}: {what} is {shown(value)}; wanted a finite number")
+    return found
+
+
+def optional_number(value: Any, *, what: str, where: str) -> float | None:
+    """`number`, or None for an empty cell, null and NaN."""
+    return None if is_nothing(value) else number(value, what=what, where=where)
+
+
+def name(value: Any, *, what: str, where: str) -> str:
+    """A file name or another word that must be there. Raises DataError."""
+    if not isinstance(value, str) or not value.strip():
+        raise DataError(f"{where}: {what} is {shown(value)}; wanted a name")
+    return value.strip()
+
+
+def optional_name(value: Any, *, what: str, where: str) -> str | None:
+    """`name`, or None where there is no value."""
+    return None if is_nothing(value) else name(value, what=what, where=where)
+
+
+def first_of(row: Mapping[str, Any], *keys: str, where: str) -> Any:
+    """Value under the first of `keys` that the row has. Raises DataError naming them and what the row has instead."""
+    for key in keys:
+        if key in row:
+            return row[key]
+    has = ", ".join(printable(str(key)) for key in list(row)[:12]) or "nothing"
+    raise DataError(f"{where}: wanted {' or '.join(keys)}; the row has {has}")
+
+
+def level(value: Any, *, where: str) -> int:
+    """Severity 0 (clean) to 5, from a whole number, its text, a word, or null. Raises DataError."""
+    if is_nothing(value):
+        return 0
+    word = value.strip().lower() if isinstance(value, str) else value
+    if word in SEVERITIES:
+        return SEVERITIES.index(word) + 1
+    found = number(value, what="severity", where=f"{where} (words are {', '.join(SEVERITIES)})")
+    if found != int(found) or not 0 <= found <= len(SEVERITIES):
+        raise DataError(f"{where}: severity is {shown(value)}; wanted 0 to 5, or one of {', '.join(SEVERITIES)}")
+    return int(found)
+
+
+def damage(word: Any, severity: Any, *, where: str) -> tuple[str | None, int]:
+    """Class word and level of a row; (None, 0) for a clean image. Raises DataError where one of them is missing."""
+    found, strength = optional_name(word, what="distortion class", where=where), level(severity, where=where)
+    if (found is None) != (strength == 0):
         raise DataError(
-            f"{where}: image_name {recipe.image_name!r} cannot take {printable(name)!r} ({error})"
-        ) from error
+            f"{where}: distortion {shown(word)} with severity {shown(severity)}; wanted both, or none for a clean image"
+        )
+    return found, strength
+
+
+def choice(value: Any, *, where: str) -> str:
+    """Result of a comparison, as one of CHOICES; case and blanks do not matter. Raises DataError."""
+    words = {option.lower(): option for option in CHOICES}
+    found = words.get(value.strip().lower()) if isinstance(value, str) else None
+    if found is None:
+        raise DataError(f"{where}: the result is {shown(value)}; wanted {', '.join(CHOICES)}")
+    return found

@@ -7,6 +7,8 @@ command ends with another exit code than 0.
 import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from loupe.core.numbers import count
 from loupe.core.printable import printable
@@ -17,7 +19,10 @@ FILE = "gaps.txt"
 
 @dataclass
 class Gaps:
-    """Counts and first names of what is missing and extra, and sentences about the rest."""
+    """Counts and first names of what is missing and extra, and sentences about the rest.
+
+    As a context, it takes its unfinished list away where the work in it failed.
+    """
 
     folder: Path
     counts: dict[str, int] = field(default_factory=lambda: {"missing": 0, "missing references": 0, "extra": 0})
@@ -27,6 +32,14 @@ class Gaps:
 
     def __post_init__(self) -> None:
         self._part = self.folder / f".{FILE}.{secrets.token_hex(4)}.part"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._part.unlink(missing_ok=True)
 
     def add(self, kind: str, name: str) -> None:
         """Note one name; all go to the file, the first few are kept."""

@@ -22,18 +22,21 @@ def compile_globs(patterns: Sequence[str]) -> re.Pattern[str]:
 def walk(root: Path, *, leave_out: Path | None = None) -> Iterator[str]:
     """Relative POSIX path of every file below `root`, folders in order; `leave_out` and hidden folders are not entered.
 
-    Links to folders are not followed: they may lead out of `root`, or round in a circle.
+    Links to folders are not followed: they may lead out of `root`, or round in a circle. A link to nothing is no file.
     """
-    skipped = None if leave_out is None else leave_out.resolve()
-    base = len(str(root).rstrip(os.sep)) + 1
-    for folder, folders, names in os.walk(root):
-        folders[:] = sorted(
-            name
-            for name in folders
-            if not name.startswith(".") and name != "__MACOSX" and (Path(folder) / name).resolve() != skipped
-        )
-        prefix = (folder + os.sep)[base:].replace(os.sep, "/")
-        yield from (prefix + name for name in sorted(names) if not name.startswith("."))
+    skipped, waiting = None if leave_out is None else leave_out.resolve(), [(str(root), "")]
+    while waiting:
+        folder, prefix = waiting.pop()
+        with os.scandir(folder) as entries:
+            seen = sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
+        yield from (prefix + entry.name for entry in seen if entry.is_file())
+        waiting += [
+            (entry.path, f"{prefix}{entry.name}/")
+            for entry in reversed(seen)
+            if entry.is_dir(follow_symlinks=False)
+            and entry.name != "__MACOSX"
+            and (skipped is None or entry.name != skipped.name or Path(entry.path).resolve() != skipped)
+        ]
 
 
 def _translate(pattern: str) -> str:

@@ -1,17 +1,17 @@
 """Where the images of a release lie: one walk over the folder, then a look-up a row.
 
 A name in a label file is matched by its last parts (`dst_imgs/awgn/x.png` by `x.png` or `awgn/x.png`), exactly first,
-and with the case ignored only where that fails: TID2013 mixes `I01` and `i25` in one release. Two files that fit are an
-error and never a guess. Ours.
+and with the case ignored only where that fails: TID2013 mixes `I01` and `i25` in one release. There an accent is the
+same as one sign or as two, for archives made on a Mac have two. Two files that fit are an error, never a guess. Ours.
 """
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
+from unicodedata import normalize
 
 from loupe.core.errors import DataError
 from loupe.core.printable import printable
 from loupe.data.photos import SUFFIXES
-from loupe.data.recipes.globs import compile_globs, walk
+from loupe.data.recipes.globs import compile_globs
 
 EXTENSIONS = (*SUFFIXES, ".ppm", ".jp2", ".gif")
 """Endings of what counts as an image file, small letters."""
@@ -27,7 +27,7 @@ class ImageIndex:
         for path in paths:
             name = path.rpartition("/")[2]
             self._exact.setdefault(name, []).append(path)
-            self._folded.setdefault(name.casefold(), []).append(path)
+            self._folded.setdefault(_fold(name), []).append(path)
 
     def __len__(self) -> int:
         return sum(map(len, self._exact.values()))
@@ -37,12 +37,12 @@ class ImageIndex:
 
         Raises DataError where several fit, or where `name` has a part that leads upwards.
         """
-        parts = _parts(name)
+        parts = parts_of(name)
         if not parts:
             return None
         found = _ending(self._exact.get(parts[-1], ()), parts)
         if not found:
-            lower = [part.casefold() for part in parts]
+            lower = [_fold(part) for part in parts]
             found = _ending(self._folded.get(lower[-1], ()), lower, fold=True)
         if len(found) > 1:
             shown = ", ".join(printable(path) for path in found[:3])
@@ -59,18 +59,23 @@ class ImageIndex:
         return sorted(path for paths in self._exact.values() for path in paths if path not in self._used)
 
 
-def index_images(root: Path, patterns: Sequence[str], *, leave_out: Path | None = None) -> ImageIndex:
-    """Index of the image files below `root` that match a glob; `leave_out` is a folder that is not entered."""
+def index_images(files: Iterable[str], patterns: Sequence[str]) -> ImageIndex:
+    """Index of the image files among the relative paths of a release that match a glob."""
     wanted = compile_globs(patterns)
-    return ImageIndex(
-        path
-        for path in walk(root, leave_out=leave_out)
-        if path[path.rfind(".") :].lower() in EXTENSIONS and wanted.match(path)
-    )
+    return ImageIndex(path for path in files if path[path.rfind(".") :].lower() in EXTENSIONS and wanted.match(path))
 
 
-def _parts(name: str) -> list[str]:
-    parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
+def _fold(name: str) -> str:
+    """A name as it is compared where its case, and how its accents are stored, shall not matter."""
+    return name.casefold() if name.isascii() else normalize("NFC", name).casefold()
+
+
+def parts_of(name: str) -> list[str]:
+    """Folders and file of a path in a label file, with either slash. Raises DataError where it leads upwards."""
+    if "/" not in name and "\\" not in name:
+        parts = [] if name in ("", ".") else [name]
+    else:
+        parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
     if ".." in parts:
         raise DataError(f"{printable(name)[:120]!r} leads upwards; wanted the name of a file below root")
     return parts
@@ -81,4 +86,4 @@ def _ending(paths: Sequence[str], parts: list[str], *, fold: bool = False) -> li
     if len(parts) == 1:
         return list(paths)
     tail = "/" + "/".join(parts)
-    return [path for path in paths if ("/" + (path.casefold() if fold else path)).endswith(tail)]
+    return [path for path in paths if ("/" + (_fold(path) if fold else path)).endswith(tail)]

@@ -5,7 +5,6 @@ import os
 import secrets
 from dataclasses import asdict, fields
 from functools import lru_cache
-from math import isnan
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -14,6 +13,8 @@ from loupe.core.files import sha256_file
 from loupe.core.records import Sample
 from loupe.data.pairs import Pair
 from loupe.data.recipes.split import SPLITS
+
+_ENCODE = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
 class JsonlParts:
@@ -41,11 +42,13 @@ class JsonlParts:
         """Append one row, as its `to_json` says it; NaN becomes null."""
         # A million calls of to_json would copy every value deeply: half of the time of a build.
         plain = {name: getattr(row, name) for name in _names(type(row))}
-        plain = {name: None if isinstance(value, float) and isnan(value) else value for name, value in plain.items()}
-        if isinstance(row, Sample) and row.degradation is not None:
-            plain["degradation"] = asdict(row.degradation)
-        self._streams[split].write(json.dumps(plain, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace"))
-        self._streams[split].write(b"\n")
+        if isinstance(row, Sample):
+            # NaN alone is not equal to itself.
+            plain["rating"] = row.rating if row.rating == row.rating else None
+            plain["mos"] = row.mos if row.mos == row.mos else None
+            if row.degradation is not None:
+                plain["degradation"] = asdict(row.degradation)
+        self._streams[split].write(_ENCODE(plain).encode("utf-8", "replace") + b"\n")
 
     def publish(self) -> dict[str, str]:
         """Flush all to the disk and give them their names; returns the SHA-256 of each split's file."""

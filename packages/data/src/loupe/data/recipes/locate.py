@@ -1,12 +1,13 @@
 """Where the files of a row are, and by which names they go in the data folder."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import lru_cache
 
 from loupe.core.errors import DataError
 from loupe.core.printable import printable
-from loupe.data.recipes.index import ImageIndex, index_images
+from loupe.data.recipes.index import index_images, parts_of
 from loupe.data.recipes.recipe import Recipe
 from loupe.data.recipes.row import LabelRow
 
@@ -25,13 +26,11 @@ class Found:
 class Locator:
     """Looks up the files of rows; without files (`place: none`) every name is taken as it is."""
 
-    def __init__(self, recipe: Recipe, *, out: Path) -> None:
+    def __init__(self, recipe: Recipe, files: Sequence[str]) -> None:
+        """`files` are the relative paths of the release."""
         self._files = recipe.place != "none"
-        root = Path(recipe.root)
-        empty = ImageIndex(())
-        self.images = index_images(root, recipe.images, leave_out=out) if self._files else empty
-        apart = self._files and bool(recipe.references)
-        self._references = index_images(root, recipe.references, leave_out=out) if apart else self.images
+        self.images = index_images(files if self._files else (), recipe.images)
+        self._references = index_images(files, recipe.references) if recipe.references else self.images
 
     def find(self, row: LabelRow) -> Found:
         """Raises DataError for a name that fits several files, or that leads upwards."""
@@ -45,11 +44,11 @@ def target(name: str, path: str, *, folder: str, recipe: Recipe) -> str:
     """Path in the data folder of a file that a label calls `name` and that lies at `path` below root.
 
     The folders are the label's, so that `a/1.jpg` and `b/1.jpg` stay apart; the spelling of the file is its own.
+    Raises DataError for a name that no label file in UTF-8 can hold.
     """
-    folders = _parts(name)[:-1]
-    if ".." in folders:
-        raise DataError(f"{printable(name)[:120]!r} leads upwards; wanted a path below root")
-    own = path.rpartition("/")[2]
+    folders, own = parts_of(name)[:-1], path.rpartition("/")[2]
+    if not own.isascii() and any("\ud800" <= letter <= "\udfff" for letter in own + name):
+        raise DataError(f"the file name {printable(path)} is not UTF-8; rename the file, and its row in the labels")
     if recipe.short_side is not None:
         own = without_ending(own) + ".png"
     return "/".join((folder, *folders, own))
@@ -57,13 +56,13 @@ def target(name: str, path: str, *, folder: str, recipe: Recipe) -> str:
 
 def sample_id(name: str, *, dataset: str) -> str:
     """Id of the image that a label file calls `name`: the data set and the path without its ending, one word."""
-    return f"{dataset}-{_UNSAFE.sub('_', '_'.join(_parts(without_ending(name))))}"
+    return f"{dataset}-{_UNSAFE.sub('_', '_'.join(parts_of(without_ending(name))))}"
 
 
 def group_of(row: LabelRow) -> str | None:
     """What the row's image shares with others: its original's name without folder and ending, or its group."""
     if row.reference is not None:
-        return _parts(without_ending(row.reference))[-1]
+        return _stem(row.reference)
     return row.group
 
 
@@ -73,5 +72,6 @@ def without_ending(name: str) -> str:
     return stem if point and stem and ending.isalpha() else name
 
 
-def _parts(name: str) -> list[str]:
-    return [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")] or [name]
+@lru_cache(maxsize=4096)
+def _stem(reference: str) -> str:
+    return (parts_of(without_ending(reference)) or [reference])[-1]

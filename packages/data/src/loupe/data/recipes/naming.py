@@ -52,13 +52,15 @@ def degradation_of(row: LabelRow, recipe: Recipe) -> Degradation | None:
         return Degradation(None, CLEAN, None)
     if row.distortion is None or not recipe.distortions:
         return None
-    known = {word.casefold(): name for word, name in recipe.distortions.items()}
-    if row.distortion.casefold() not in known:
+    word = row.distortion
+    if word not in recipe.distortions:
+        word = next((known for known in recipe.distortions if known.casefold() == word.casefold()), None)
+    if word is None:
         raise DataError(
             f"{printable(row.image)}: the distortion {printable(row.distortion)!r} is none of {recipe.name}'s "
             f"({', '.join(recipe.distortions)}); add it to distortions, as null where Loupe has no class for it"
         )
-    name = known[row.distortion.casefold()]
+    name = recipe.distortions[word]
     if name is None or row.level is None:
         return None
     return Degradation(name, row.level, WHOLE, variant=row.distortion)

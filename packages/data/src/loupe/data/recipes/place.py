@@ -1,8 +1,8 @@
 """Images come into the data folder: as hard links, which cost nothing, as copies, or reduced to a short side.
 
-What is there already is kept, so an interrupted build goes on: a link or copy of the right size, a reduced picture of
-the right short side. Every file appears whole or not at all. A link shares its bytes with the download: nothing in
-Loupe writes into an image.
+What is there already is kept, so an interrupted build goes on: a link to the same file, else a copy of the same size or
+a picture of the right short side that has the time stamp of its source. Every file appears whole or not at all. A link
+shares its bytes with the download: nothing in Loupe writes into an image.
 """
 
 import os
@@ -56,7 +56,7 @@ def reduce_picture(task: Placement, *, root: str, short_side: int) -> int:
     """Write the picture with its short side at most `short_side` pixels, by Lanczos, as PNG; returns 1."""
     _check_source(task.source, root)
     target = Path(task.target)
-    if _is_reduced(target, short_side):
+    if _is_reduced(target, short_side, stamp=Path(task.source).stat().st_mtime_ns):
         return 1
     try:
         picture = open_image(task.source, max_pixels=200_000_000)
@@ -68,6 +68,7 @@ def reduce_picture(task: Placement, *, root: str, short_side: int) -> int:
         size = tuple(max(1, round(side * factor)) for side in picture.size)
         picture = picture.resize((size[0], size[1]), Image.Resampling.LANCZOS)
     write_png(target, picture, compress_level=3)
+    _stamp(Path(task.source), target)
     return 1
 
 
@@ -85,7 +86,7 @@ def _run(tasks: Sequence[Placement], *, root: Path, copy: bool, short_side: int 
 def _bring(tasks: Sequence[Placement], *, root: str, copy: bool) -> int:
     for task in tasks:
         source, target = _check_source(task.source, root), Path(task.target)
-        if target.exists() and target.stat().st_size == source.stat().st_size:
+        if _is_there(source, target, copy=copy):
             continue
         target.unlink(missing_ok=True)
         _link_or_copy(source, target, copy=copy)
@@ -104,6 +105,7 @@ def _link_or_copy(source: Path, target: Path, *, copy: bool) -> None:
     part = target.with_name(f".{target.name[:64]}.{secrets.token_hex(4)}.part")
     try:
         shutil.copyfile(source, part)
+        _stamp(source, part)
         part.replace(target)
     except BaseException:
         part.unlink(missing_ok=True)
@@ -121,9 +123,27 @@ def _check_source(source: str, root: str) -> Path:
         raise DataError(f"{error}; copy the file into the download, or set root to a folder that holds both") from error
 
 
-def _is_reduced(target: Path, short_side: int) -> bool:
-    """Whether a picture is there whose short side is no larger; files are moved here whole, so the header is enough."""
+def _is_there(source: Path, target: Path, *, copy: bool) -> bool:
+    """Whether the target is the source by a link, or was copied from it as it is now."""
+    if not target.exists():
+        return False
+    old, new = target.stat(), source.stat()
+    if (old.st_dev, old.st_ino) == (new.st_dev, new.st_ino):
+        return not copy
+    return (old.st_size, old.st_mtime_ns) == (new.st_size, new.st_mtime_ns)
+
+
+def _stamp(source: Path, target: Path) -> None:
+    """Give the target the time of its source, by which the next build knows it."""
+    held = source.stat()
+    os.utime(target, ns=(held.st_atime_ns, held.st_mtime_ns))
+
+
+def _is_reduced(target: Path, short_side: int, *, stamp: int) -> bool:
+    """Whether a picture of that time is there whose short side is no larger; it came whole, so its header is enough."""
     try:
+        if target.stat().st_mtime_ns != stamp:
+            return False
         with Image.open(target) as picture:
             return min(picture.size) <= short_side
     except OSError:

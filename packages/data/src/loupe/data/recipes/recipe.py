@@ -132,6 +132,9 @@ class Recipe:
         ):
             if value not in known:
                 raise ConfigError(f"got {name}={value}; wanted one of {', '.join(known)}")
+        ends = self.std_scale
+        if ends is not None and (len(ends) != 2 or not ends[0] < ends[1]):
+            raise ConfigError(f"got std_scale={ends}; wanted the lower and the upper end of the deviations' scale")
         shares = self.split.shares
         if len(shares) != 3 or min(shares) < 0.0 or abs(sum(shares) - 1.0) > 1e-9:
             raise ConfigError(f"got split.shares={shares}; wanted three shares of train, val and test that sum to 1")

@@ -5,6 +5,7 @@ list. DeQA-Score, Q-Insight and VisualQuality-R1 use the observed minimum and ma
 parity, and all there is where a scale has no ends (an Elo rating).
 """
 
+import math
 from dataclasses import dataclass
 
 from loupe.core.errors import DataError
@@ -19,9 +20,10 @@ class Scale:
     higher_is_better: bool = True
 
     def __post_init__(self) -> None:
-        if not self.low < self.high:
+        if not 0.0 < self.high - self.low < math.inf:
             raise DataError(
-                f"all opinions are {self.low}; wanted a range to map to 1..5, so set scale_min and scale_max"
+                f"opinions run from {self.low:g} to {self.high:g}; wanted a range to map to 1..5, so set scale_min and "
+                "scale_max"
             )
 
     def rating(self, mos: float) -> float:

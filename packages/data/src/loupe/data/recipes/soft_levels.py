@@ -10,9 +10,13 @@ sum and mean always hold. Only for opinions that are near a Gaussian: not for TI
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
+from operator import mul
 
 LEVELS = (5.0, 4.0, 3.0, 2.0, 1.0)
 """Rating in the middle of each level, the best first, as in `Sample.level_probs`."""
+EDGES = (5.5, 4.5, 3.5, 2.5, 1.5, 0.5)
+"""Ends of the bins of the levels."""
 SMALLEST_STD = 0.2
 """Deviation on 1..5 below which the bins say less than the two neighbours."""
 _TINY = 1e-12
@@ -24,7 +28,9 @@ def soft_levels(rating: float, std: float) -> tuple[float, ...]:
     They are 0 or more, sum to 1 and have the mean `rating`.
     """
     if std >= SMALLEST_STD:
-        masses = [_below(level + 0.5, rating, std) - _below(level - 0.5, rating, std) for level in LEVELS]
+        width = std * math.sqrt(2.0)
+        below = [0.5 * math.erfc((rating - edge) / width) for edge in EDGES]
+        masses = [high - low for high, low in pairwise(below)]
         used = list(range(len(LEVELS)))
         while len(used) >= 2:
             shares = _corrected([masses[place] for place in used], [LEVELS[place] for place in used], rating)
@@ -40,12 +46,12 @@ def soft_levels(rating: float, std: float) -> tuple[float, ...]:
 def _corrected(masses: Sequence[float], levels: Sequence[float], rating: float) -> list[float] | None:
     """a p + b with the sum 1 and the mean `rating`; None where that has no single solution, or turns p around."""
     count, total, sum_of_levels = len(levels), sum(masses), sum(levels)
-    lean = sum(mass * level for mass, level in zip(masses, levels, strict=True))
+    lean = sum(map(mul, masses, levels))
     determinant = total * sum_of_levels - count * lean
     if abs(determinant) < 1e-9:
         # Masses and levels are both symmetric around the same middle: scaling alone keeps sum and mean.
         scaled = [mass / total for mass in masses]
-        mean = sum(share * level for share, level in zip(scaled, levels, strict=True))
+        mean = sum(map(mul, scaled, levels))
         return scaled if abs(mean - rating) < 1e-9 else None
     slope = (sum_of_levels - count * rating) / determinant
     lift = (total * rating - lean) / determinant
@@ -55,7 +61,3 @@ def _corrected(masses: Sequence[float], levels: Sequence[float], rating: float) 
 def _two_levels(rating: float) -> tuple[float, ...]:
     """All mass on the two levels around `rating`, so that their mean is it."""
     return tuple(max(0.0, 1.0 - abs(level - rating)) for level in LEVELS)
-
-
-def _below(edge: float, mean: float, std: float) -> float:
-    return 0.5 * math.erfc((mean - edge) / (std * math.sqrt(2.0)))

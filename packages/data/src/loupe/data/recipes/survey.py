@@ -22,7 +22,7 @@ from loupe.data.recipes.naming import degradation_of
 from loupe.data.recipes.recipe import Recipe
 from loupe.data.recipes.row import LabelRow
 from loupe.data.recipes.rows import label_rows
-from loupe.data.recipes.split import SPLITS, Deck, group_hash
+from loupe.data.recipes.split import SPLITS, Deck
 
 Progress = Callable[[int, int], None]
 _STEP = 1000
@@ -68,7 +68,7 @@ def survey(files: Sequence[Path], recipe: Recipe, *, locator: Locator, gaps: Gap
     `progress` is called with the rows that were read, and the rows that the recipe expects in all.
     """
     seed = recipe.split.seed
-    found, references, ids = Survey(Deck(seed=seed)), set[str](), array("Q")
+    found, references, ids, names = Survey(Deck(seed=seed)), set[str](), array("q"), dict[str, str]()
 
     def drop(row: LabelRow, reason: str) -> None:
         found.dropped[reason] += 1
@@ -78,14 +78,14 @@ def survey(files: Sequence[Path], recipe: Recipe, *, locator: Locator, gaps: Gap
         found.rows += 1
         _measure(row, recipe, found)
         found.deck.add(split_key(row, recipe))
-        ids.append(_id_hash(row, recipe))
-        _look_up(row, locator, references, gaps)
+        ids.append(hash(_id(row, recipe)))
+        _look_up(row, locator, references, gaps, names)
         if found.rows % _STEP == 0:
             progress(found.rows, max(found.rows + 1, recipe.expected.rows or 0))
     if not found.rows:
         raise DataError(f"{files[0]}: no rows are left; wanted one an image")
-    if len(np.unique(np.frombuffer(ids, dtype=np.uint64))) < len(ids):
-        raise DataError(_twice(files, recipe))
+    if len(np.unique(np.frombuffer(ids, dtype=np.int64))) < len(ids):
+        _refuse_twice(files, recipe)
     found.groups = len(found.deck.distinct())
     return found
 
@@ -125,27 +125,39 @@ def _measure(row: LabelRow, recipe: Recipe, found: Survey) -> None:
         found.first_outside = found.first_outside or f"{row.image} {row.mos:g}"
 
 
-def _look_up(row: LabelRow, locator: Locator, references: set[str], gaps: Gaps) -> None:
+def _look_up(row: LabelRow, locator: Locator, references: set[str], gaps: Gaps, names: dict[str, str]) -> None:
+    """Look for the files of a row; `names` is how the rows before called each file of an image."""
     here = locator.find(row)
     if here.image is None:
         gaps.add("missing", row.image)
+    elif names.setdefault(here.image, row.image) != row.image:
+        raise DataError(
+            f"{printable(names[here.image])} and {printable(row.image)} both mean the file {printable(here.image)}; "
+            "wanted one row an image"
+        )
     if row.reference is not None and row.reference not in references:
         references.add(row.reference)
         if here.reference is None:
             gaps.add("missing references", row.reference)
 
 
-def _id_hash(row: LabelRow, recipe: Recipe) -> int:
+def _id(row: LabelRow, recipe: Recipe) -> str:
+    """What may be there once: the id of the sample, and where the file says the split, once a split."""
     name = sample_id(row.image, dataset=row.dataset or recipe.name)
-    return group_hash(f"{name}\n{row.split if recipe.split.by == 'official' else ''}", seed=0)
+    return f"{name}\n{row.split}" if recipe.split.by == "official" else name
 
 
-def _twice(files: Sequence[Path], recipe: Recipe) -> str:
-    """Say which image comes twice: a third reading, on the way to an error only."""
-    seen = set[int]()
+def _refuse_twice(files: Sequence[Path], recipe: Recipe) -> None:
+    """Say which image comes twice: a third reading, on the way to an error only. Raises DataError."""
+    seen = dict[str, str]()
     for row in label_rows(files, recipe):
-        place = _id_hash(row, recipe)
-        if place in seen:
-            return f"{files[0]}: {printable(row.image)} comes twice; wanted one row an image"
-        seen.add(place)
-    return f"{files[0]}: an image comes twice; wanted one row an image"
+        key = _id(row, recipe)
+        other = seen.setdefault(key, row.image) if key in seen else None
+        seen[key] = row.image
+        if other == row.image:
+            raise DataError(f"{files[0]}: {printable(row.image)} comes twice; wanted one row an image")
+        if other is not None:
+            raise DataError(
+                f"{files[0]}: {printable(other)} and {printable(row.image)} would share the id {key.split()[0]}; "
+                "wanted names that differ in more than their ending or a sign, so rename one"
+            )

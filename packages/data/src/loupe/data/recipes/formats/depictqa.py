@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, cast
 
 from loupe.core.errors import DataError
-from loupe.data.recipes.interchange.cells import damage, first_of, is_nothing, level, name, optional_name, shown
-from loupe.data.recipes.interchange.json_rows import json_objects
-from loupe.data.recipes.interchange.split_name import split_in_name
+from loupe.data.recipes.cells import damage, first_of, is_nothing, level, name, optional_name, shown
+from loupe.data.recipes.json_rows import json_objects
 from loupe.data.recipes.recipe import Recipe
 from loupe.data.recipes.row import LabelRow
+from loupe.data.recipes.split_name import split_in_name
 
 
 def read(files: Sequence[Path], recipe: Recipe) -> Iterator[LabelRow]:

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from loupe.core.errors import ConfigError, DataError
-from loupe.data.recipes.interchange.cells import first_of, is_nothing, name, number, optional_number, shown
-from loupe.data.recipes.interchange.json_rows import json_objects
-from loupe.data.recipes.interchange.split_name import split_in_name
-from loupe.data.recipes.interchange.spread import Spread
+from loupe.data.recipes.cells import first_of, is_nothing, name, number, optional_number, shown
+from loupe.data.recipes.json_rows import json_objects
 from loupe.data.recipes.recipe import Recipe
 from loupe.data.recipes.row import LabelRow
+from loupe.data.recipes.split_name import split_in_name
+from loupe.data.recipes.spread import Spread
 
 SPREADS = {"gt_score": "std", "gt_score_norm": "std_norm"}
 """Deviation that stands on the scale of each opinion."""

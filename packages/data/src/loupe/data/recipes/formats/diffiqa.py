@@ -15,10 +15,10 @@ from typing import Any, cast
 
 from loupe.core.errors import DataError
 from loupe.core.records import CHOICES
-from loupe.data.recipes.interchange.cells import shown
-from loupe.data.recipes.interchange.split_name import split_in_folders
+from loupe.data.recipes.cells import shown
 from loupe.data.recipes.recipe import Recipe
 from loupe.data.recipes.row import PairRow
+from loupe.data.recipes.split_name import split_in_folders
 
 LABELS: dict[str, str] = dict(zip(("positive", "negative", "similar"), CHOICES, strict=True))
 """What a rater says of the restored picture, first of the two, against its original."""

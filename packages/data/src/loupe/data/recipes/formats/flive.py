@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from loupe.core.errors import DataError
+from loupe.data.recipes.columns import find_columns, wanted_column
 from loupe.data.recipes.formats.table import cells_of
 from loupe.data.recipes.formats.table import read as read_table
 from loupe.data.recipes.recipe import Recipe
@@ -24,7 +25,7 @@ def read(files: Sequence[Path], recipe: Recipe) -> Iterator[LabelRow]:
     """
     *labels, tests, padded = files
     test = {parent_of(cells["image"]) for _, cells in cells_of(tests, _split_columns())}
-    flags = cells_of(padded, _split_columns(), extra=("is_valid",))
+    flags = cells_of(padded, _split_columns(), find=_with_flag)
     valid = {parent_of(cells["image"]) for _, cells in flags if cells["is_valid"].lower() in ("true", "1")}
     found = False
     for row in read_table(labels, recipe):
@@ -43,3 +44,8 @@ def parent_of(name: str) -> str:
 
 def _split_columns() -> Recipe:
     return Recipe(name="flive", columns={"image": "name_image"})
+
+
+def _with_flag(names: Sequence[str], *, where: str) -> dict[str, int]:
+    flag = wanted_column(names, ["is_valid"], what="is_valid", where=where)
+    return {**find_columns(names, _split_columns(), where=where), "is_valid": flag}

@@ -7,22 +7,24 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from loupe.core.errors import ConfigError, DataError
-from loupe.data.recipes.cells import make_row
+from loupe.data.recipes.columns import make_row
 from loupe.data.recipes.recipe import Recipe
 from loupe.data.recipes.row import LabelRow
+from loupe.data.recipes.spread import Spread
 
 
 def read(files: Sequence[Path], recipe: Recipe) -> Iterator[LabelRow]:
     """Rows of every file, in order. Raises DataError naming file and line."""
+    spread = Spread(recipe)
     for path in files:
         for where, words in words_of(path, recipe):
-            yield make_row(_cells(words, recipe, where=where), recipe, where=where)
+            yield make_row(_cells(words, recipe, where=where), spread, where=where)
 
 
 def words_of(path: Path, recipe: Recipe) -> Iterator[tuple[str, list[str]]]:
     """Where each line stands, and its words; empty lines are skipped."""
     separator = recipe.options.get("separator")
-    with path.open(encoding="utf-8-sig", errors="replace") as stream:
+    with path.open(encoding="utf-8-sig", errors="surrogateescape") as stream:
         for number, line in enumerate(stream, start=1):
             if line.strip():
                 yield f"{path}, line {number}", [word.strip() for word in line.strip().split(separator)]

@@ -11,6 +11,7 @@ from typing import Any, cast
 import numpy as np
 
 from loupe.core.errors import DataError
+from loupe.data.recipes.cells import number
 from loupe.data.recipes.recipe import Recipe
 from loupe.data.recipes.row import LabelRow
 from loupe.data.recipes.spread import on_mos_scale
@@ -22,11 +23,14 @@ LIVE_FOLDERS = {"jp2k": 227, "jpeg": 233, "wn": 174, "gblur": 174, "fastfading":
 def read_challenge(files: Sequence[Path], recipe: Recipe) -> Iterator[LabelRow]:
     """LIVE in the Wild: AllImages, AllMOS and AllStdDev_release.mat. Raises DataError."""
     names = [_word(cell) for cell in _array(files[0], "AllImages_release")]
-    mos = [float(value) for value in _array(files[1], "AllMOS_release")]
-    stds = [float(value) for value in _array(files[2], "AllStdDev_release")]
+    mos, stds = _array(files[1], "AllMOS_release"), _array(files[2], "AllStdDev_release")
     _same_length({str(files[0]): len(names), str(files[1]): len(mos), str(files[2]): len(stds)})
     for name, value, std in zip(names, mos, stds, strict=True):
-        yield LabelRow(name, mos=value, mos_std=on_mos_scale(std, recipe, where=f"{files[2]}, {name}"))
+        yield LabelRow(
+            name,
+            mos=number(value, what="mos", where=f"{files[1]}, {name}"),
+            mos_std=on_mos_scale(float(std), recipe, where=f"{files[2]}, {name}"),
+        )
 
 
 def read_live(files: Sequence[Path], recipe: Recipe) -> Iterator[LabelRow]:
@@ -42,8 +46,9 @@ def read_live(files: Sequence[Path], recipe: Recipe) -> Iterator[LabelRow]:
     _same_length({variable: len(dmos), "orgs": len(orgs), "refnames_all": len(references), "folders": len(names)})
     for place, (name, reference) in enumerate(zip(names, references, strict=True)):
         copy = "a copy of its original, which has no opinions of its own (orgs is 1)" if int(orgs[place]) else None
-        row = LabelRow(name, float(dmos[place]), reference=reference, distortion=_folder(name), left_out=copy)
         where = f"{files[0]}, {name}"
+        mos = number(dmos[place], what=variable, where=where)
+        row = LabelRow(name, mos, reference=reference, distortion=_folder(name), left_out=copy)
         yield row if stds is None else replace(row, mos_std=on_mos_scale(float(stds[place]), recipe, where=where))
 
 

@@ -8,17 +8,19 @@ pieces.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 
 from loupe.core.errors import DataError
+from loupe.data.recipes.cells import number, optional_number
+from loupe.data.recipes.columns import column, make_row, wanted_column
 from loupe.data.recipes.formats.pyiqa_kadid import choose_spread
-from loupe.data.recipes.interchange.cells import name, number, optional_number
-from loupe.data.recipes.interchange.spread import Spread
-from loupe.data.recipes.interchange.table_rows import column, table_rows, wanted_column
+from loupe.data.recipes.formats.table import cells_of
 from loupe.data.recipes.recipe import Recipe
 from loupe.data.recipes.row import LabelRow
+from loupe.data.recipes.spread import Spread
 
 COLUMNS = {
     "image": ("img_name", "dist_name"),
@@ -30,20 +32,17 @@ SPLITS = ("official_split", "split")
 FIRST = 500
 """Rows that are looked at before the first one is given out."""
 
-Row = tuple[str, dict[str, str]]
-
 
 def read(files: Sequence[Path], recipe: Recipe) -> Iterator[LabelRow]:
     """Rows in file order. Raises MissingFileError, ConfigError, and DataError naming file and line."""
     for path in files:
-        rows = table_rows([path])
+        rows = cells_of(path, recipe, find=partial(_find, recipe=recipe))
         first = list(islice(rows, FIRST))
         if not first:
             raise DataError(f"{path} has no rows; wanted one an image")
-        places = _places(first[0], recipe)
-        spread = Spread(choose_spread(_spreads(first, places), recipe, where=str(path)))
-        for row in chain(first, rows):
-            yield _row(row, places, spread)
+        spread = Spread(choose_spread(_spreads(first), recipe, where=str(path)))
+        for where, cells in chain(first, rows):
+            yield make_row(cells, spread, where=where)
         spread.close(where=str(path))
 
 
@@ -67,40 +66,25 @@ def _plain(word: str) -> str:
     return re.sub(r"_?0*(\d+)$", r"\1", word.strip().lower())
 
 
-def _places(first: Row, recipe: Recipe) -> dict[str, str]:
+def _find(names: Sequence[str], *, recipe: Recipe, where: str) -> dict[str, int]:
     """Meaning to the column of this file."""
-    where, row = first
-    found: dict[str, str] = {}
-    for meaning, names in COLUMNS.items():
-        own = (recipe.columns[meaning],) if meaning in recipe.columns else names
+    found: dict[str, int] = {}
+    for meaning, usual in COLUMNS.items():
+        wanted = [recipe.columns[meaning]] if meaning in recipe.columns else usual
         if meaning in ("image", "mos") or meaning in recipe.columns:
-            found[meaning] = wanted_column(row, own, what=meaning, where=where)
-        elif there := column(row, own, where=where):
+            found[meaning] = wanted_column(names, wanted, what=meaning, where=where)
+        elif (there := column(names, wanted, where=where)) is not None:
             found[meaning] = there
-    wanted = str(recipe.options.get("split", "")) or recipe.columns.get("split", "")
-    if there := split_column(list(row), wanted, where=where):
-        found["split"] = there
+    split = str(recipe.options.get("split", "")) or recipe.columns.get("split", "")
+    if (chosen := split_column(names, split, where=where)) is not None:
+        found["split"] = names.index(chosen)
     return found
 
 
-def _spreads(rows: Sequence[Row], places: Mapping[str, str]) -> list[tuple[str, float, float]]:
+def _spreads(rows: Sequence[tuple[str, dict[str, str]]]) -> list[tuple[str, float, float]]:
     """Name, opinion and raw deviation of the rows that have one."""
     return [
-        (cells[places["image"]], number(cells[places["mos"]], what="mos", where=where), found)
+        (cells["image"], number(cells["mos"], what="mos", where=where), found)
         for where, cells in rows
-        if "std" in places
-        if (found := optional_number(cells[places["std"]], what="std", where=where)) is not None
+        if (found := optional_number(cells.get("std"), what="std", where=where)) is not None
     ]
-
-
-def _row(row: Row, places: Mapping[str, str], spread: Spread) -> LabelRow:
-    where, cells = row
-    mos = number(cells[places["mos"]], what="mos", where=where)
-    deviation = optional_number(cells.get(places.get("std", ""), ""), what="std", where=where)
-    return LabelRow(
-        image=name(cells[places["image"]], what="image", where=where),
-        mos=mos,
-        mos_std=spread.std(deviation, mos, where=where),
-        reference=cells.get(places.get("reference", "")) or None,
-        split=cells.get(places.get("split", "")) or None,
-    )

@@ -10,12 +10,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from loupe.data.recipes.cells import choice, damage, first_of, name, optional_name
 from loupe.data.recipes.formats import deqa
-from loupe.data.recipes.interchange.cells import choice, damage, first_of, name, optional_name
-from loupe.data.recipes.interchange.json_rows import json_objects
-from loupe.data.recipes.interchange.split_name import split_in_name
+from loupe.data.recipes.json_rows import json_objects
 from loupe.data.recipes.recipe import Recipe
 from loupe.data.recipes.row import LabelRow, PairRow
+from loupe.data.recipes.split_name import split_in_name
 
 
 def read_score(files: Sequence[Path], recipe: Recipe) -> Iterator[LabelRow]:

@@ -22,4 +22,4 @@ def read(files: Sequence[Path], recipe: Recipe) -> Iterator[LabelRow]:
             longer = stds if row is None else names
             raise DataError(f"{longer} has more lines than the other label file; wanted one deviation an image")
         where, words = spread
-        yield replace(row, mos_std=on_mos_scale(number(words[0], where=where), recipe, where=where))
+        yield replace(row, mos_std=on_mos_scale(number(words[0], what="std", where=where), recipe, where=where))

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, cast
 
 from loupe.core.errors import DataError
-from loupe.data.recipes.interchange.cells import first_of, name, number, optional_name, shown
-from loupe.data.recipes.interchange.json_rows import json_objects
-from loupe.data.recipes.interchange.split_name import split_in_name
+from loupe.data.recipes.cells import first_of, name, number, optional_name, shown
+from loupe.data.recipes.json_rows import json_objects
 from loupe.data.recipes.recipe import Recipe
 from loupe.data.recipes.row import LabelRow
+from loupe.data.recipes.split_name import split_in_name
 
 ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
 

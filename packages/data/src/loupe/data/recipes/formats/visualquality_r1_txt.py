@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from loupe.core.errors import DataError, MissingFileError
-from loupe.data.recipes.interchange.cells import number, shown
-from loupe.data.recipes.interchange.split_name import split_in_name
-from loupe.data.recipes.interchange.spread import Spread
+from loupe.data.recipes.cells import number, shown
 from loupe.data.recipes.recipe import Recipe
 from loupe.data.recipes.row import LabelRow
+from loupe.data.recipes.split_name import split_in_name
+from loupe.data.recipes.spread import Spread
 
 FORMS = {"image mos": 2, "image mos std": 3, "reference image mos": 3, "reference image mos std": 4}
 

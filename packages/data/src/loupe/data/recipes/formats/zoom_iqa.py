@@ -7,11 +7,11 @@ not read. A JSON list is read whole.
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from loupe.data.recipes.interchange.cells import first_of, name, number
-from loupe.data.recipes.interchange.json_rows import json_objects
-from loupe.data.recipes.interchange.split_name import split_in_name
+from loupe.data.recipes.cells import first_of, name, number
+from loupe.data.recipes.json_rows import json_objects
 from loupe.data.recipes.recipe import Recipe
 from loupe.data.recipes.row import LabelRow
+from loupe.data.recipes.split_name import split_in_name
 
 
 def read(files: Sequence[Path], recipe: Recipe) -> Iterator[LabelRow]:
