@@ -116,8 +116,7 @@ def test_a_killed_audit_resumes_to_the_same_result(data_folder: Build, agent: Sc
 
 
 def test_an_audit_goes_on_from_an_evaluation_that_is_there(data_folder: Build, agent: ScriptedPolicy):
-    from loupe.bench.audit.parts import base_config
-    from loupe.bench.evaluate import evaluate
+    from loupe.bench.evaluate import base_config, evaluate
 
     config = settings(data_folder(IMAGES))
     evaluate(base_config(config), policy=agent)

@@ -12,6 +12,7 @@ from loupe.bench.modes.config import ModesConfig
 from loupe.bench.modes.figures import ModeFigures, figures, front
 from loupe.bench.modes.mode import modes
 from loupe.bench.modes.play import Chunk, read_chunks
+from loupe.bench.modes.plot import modes_png
 from loupe.bench.modes.run import compare_modes
 from loupe.bench.modes.table import difference_table, markdown, mode_table
 from loupe.bench.predictions import Prediction
@@ -126,6 +127,29 @@ def test_settings_that_cannot_be_are_refused(data_folder: Build, changes: dict[s
     with pytest.raises(ConfigError, match=words):
         compare_modes(config, agents=Agents(ScriptedPolicy(says), ScriptedPolicy(says), Rater()))  # type: ignore[arg-type]
     assert not Path(config.out).exists()
+
+
+def test_images_that_nobody_rated_are_refused_before_any_work(data_folder: Build) -> None:
+    policy, rater = ScriptedPolicy(says), Rater()
+    with pytest.raises(DataError, match="2 images have an opinion; wanted 3 at least"):
+        compare_modes(settings(data_folder(2)), agents=Agents(policy, policy, rater))  # type: ignore[arg-type]
+    assert (policy.calls, rater.asked) == (0, [])
+
+
+def test_a_mode_without_any_agreement_has_a_row_and_a_picture(data_folder: Build) -> None:
+    silent = ScriptedPolicy(lambda conversation: Reply("no idea"))
+    path = compare_modes(settings(data_folder(6)), agents=Agents(silent, silent, Rater()))  # type: ignore[arg-type]
+    rows = json.loads(path.read_text())["modes"]
+    assert [row["srcc"][0] is None for row in rows] == [False, True, True, True]
+    assert path.with_name("modes.png").stat().st_size > 1000
+
+
+def test_a_figure_outside_of_its_interval_has_a_picture(data_folder: Build) -> None:
+    policy = ScriptedPolicy(says)
+    path = compare_modes(settings(data_folder(6)), agents=Agents(policy, policy, Rater()))  # type: ignore[arg-type]
+    data = json.loads(path.read_text())
+    data["modes"][0]["srcc"] = [0.5, 0.6, 0.7]
+    assert modes_png(data).startswith(b"\x89PNG")
 
 
 def test_a_row_of_another_form_is_named(tmp_path: Path) -> None:

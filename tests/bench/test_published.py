@@ -1,5 +1,6 @@
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +168,8 @@ def test_an_own_run_stands_in_the_tables_of_its_data_sets_and_is_marked(tmp_path
     cells = table_cells(tables["q-insight-table-1"], runs)
     assert cells.rows[-1] == ("own: agent", ".812/.795", "–", "–", "–", "–", "–", ".700/.600", "–", "–")
     assert cells.own == (*[False] * 14, True)
+    fast = table_cells(tables["q-insight-table-1"], [replace(runs[0], look="fast")])
+    assert fast.rows[-1][0] == "own: agent (fast, no reasoning)"
     assert own_cells(runs, tables["q-insight-table-1"])[0] == (
         "own: agent",
         "KonIQ",

@@ -2,16 +2,18 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
+from loupe.bench.agent import Agents
 from loupe.bench.evaluate import EvaluateConfig, evaluate
 from loupe.bench.report import ReportInputs, report
 from loupe.core.errors import ConfigError, MissingFileError
 from loupe.core.policy import Conversation, Reply
+from loupe.core.rater import Rated
 from loupe.zoom.scripted import ScriptedPolicy
 
 Build = Callable[[int], Path]
@@ -114,6 +116,21 @@ def test_what_a_model_wrote_is_text_and_never_markup(runs: dict[str, Path]):
     assert EVIL in page.words
     assert "script" not in page.tags
     assert not any(name.startswith("on") for name in page.attributes)
+
+
+def test_the_fast_mode_is_named_and_no_class_is_held_against_it(runs: dict[str, Path]):
+    class Flat:
+        def rate(self, conversations: Sequence[Conversation], *, opening: str) -> list[Rated]:
+            return [Rated(3.0, 3.0, mass=1.0, seconds=0.0) for _ in conversations]
+
+    silent, out = ScriptedPolicy(lambda conversation: Reply("")), runs["base"].parent / "fast"
+    config = EvaluateConfig(data=str(runs["base"].parent / "data"), out=str(out), n_boot=0, trails=0, fast=True)
+    evaluate(config, policy=Agents(silent, silent, Flat()))
+    page, numbers = made(runs, evaluations={"fast": str(out), "agent": str(runs["agent"])}, trainings={})
+    [(name, gains)] = numbers["steps"].items()  # type: ignore[attr-defined]
+    assert name == "agent − fast (zoom as decided − fast, no reasoning)"
+    assert name in page.words
+    assert gains["all"]["class_accuracy"][0] is None
 
 
 def test_a_single_evaluation_without_trainings_makes_a_page(runs: dict[str, Path]):

@@ -70,7 +70,3 @@ def test_a_list_without_blur_is_called_by_its_name(release: Any) -> None:
         DataError, match=r"5 rows where the release has 6: the list without its blurred images.*distortion BLUR"
     ):
         release.build("csiq", *counts, allow_missing=False)
-
-
-def test_the_recipe_knows_that_750_rows_are_the_list_without_blur(release: Any) -> None:
-    assert "blur" in release.recipe("csiq").expected.known_counts[750]

@@ -51,3 +51,12 @@ def test_every_flavour_of_a_recipe_has_a_reader_and_classes_that_loupe_knows(pat
 
 def test_no_soft_distribution_is_made_of_opinions_that_are_not_gaussian() -> None:
     assert not load_config(Recipe, RECIPES / "tid2013.yaml").soft_levels
+
+
+def test_lists_of_the_field_that_are_cut_or_padded_are_known_by_their_count() -> None:
+    for name, count, word in (("csiq", 750, "blur"), ("livec", 1169, "training"), ("live", 982, "copies")):
+        assert word in load_config(Recipe, RECIPES / f"{name}.yaml").expected.known_counts[count]
+
+
+def test_the_large_photographs_of_spaq_are_reduced() -> None:
+    assert load_config(Recipe, RECIPES / "spaq.yaml").short_side == 512

@@ -93,7 +93,7 @@ def notes(table: Table) -> list[str]:
             f"{numbers.interval(*both['macro'])}, micro {numbers.interval(*both['micro'])}."
         )
     if set(classes) != set(PAPER_COLUMNS):
-        said.append("The averages are over other classes than the five of Q-Insight's table: set classes side by side.")
+        said.append("The averages are over other classes than the five of Q-Insight's table: compare class by class.")
     return said
 
 

@@ -5,7 +5,7 @@ on behind what is there. The model is loaded only where there is something left 
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
 from loupe.bench.agent import Agents, model_agents
@@ -30,7 +30,7 @@ from loupe.core.runs import ENVIRONMENT, open_run
 from loupe.data.store import load_samples
 from loupe.zoom.look import Look
 
-__all__ = ["EvaluateConfig", "Progress", "evaluate"]
+__all__ = ["EvaluateConfig", "Progress", "base_config", "evaluate"]
 
 
 @dataclass
@@ -74,6 +74,11 @@ class EvaluateConfig:
     """Images that are kept with the run for the report to show; they are drawn by seed, not by success."""
     resume: bool = False
     """Go on behind the predictions that the out folder already holds, which must come of the same settings."""
+
+
+def base_config(config: EvaluateConfig) -> EvaluateConfig:
+    """The settings of an evaluation alone, out of those of a verb that builds on one."""
+    return EvaluateConfig(**{item.name: getattr(config, item.name) for item in fields(EvaluateConfig)})
 
 
 def evaluate(

@@ -88,7 +88,7 @@ def report(runs: ReportInputs, out: Path | str) -> Path:
     data = {
         "title": runs.title,
         "evaluations": {run.name: run.summary for run in evaluations},
-        "steps": {f"{after.name} − {before.name}": _step(before, after) for before, after in pairwise(evaluations)},
+        "steps": {_step_name(before, after): _step(before, after) for before, after in pairwise(evaluations)},
         "trainings": {name: curves(rows) for name, rows in trainings.items()},
         "draws": {name: found for name, found in drawn.items() if found},
         "audits": {run.name: read_json(run.folder / AUDIT) for run in evaluations if (run.folder / AUDIT).is_file()},
@@ -117,11 +117,18 @@ def _read(name: str, folder: Path) -> _Run:
     return _Run(name, folder, summary, main_look, main)
 
 
+def _step_name(before: _Run, after: _Run) -> str:
+    """The names, and how the two judged where they did so in two ways, as with the fast mode on one side."""
+    looks = [LOOK_WORDS.get(run.main_look, run.main_look) for run in (after, before)]
+    return f"{after.name} − {before.name}" + (f" ({' − '.join(looks)})" if looks[0] != looks[1] else "")
+
+
 def _step(before: _Run, after: _Run) -> dict[str, Any]:
-    """What one stage added to the one before, on the images that both judged."""
-    gains = {"all": paired_gain(after.main, before.main, asks=after.asks)}
+    """What one stage added to the one before, on the images that both judged and in what both were asked."""
+    asks = [key for key in after.asks if key in before.asks]
+    gains = {"all": paired_gain(after.main, before.main, asks=asks)}
     if hard := [item for item in after.main if item.sample.hard]:
-        gains["hard"] = paired_gain(hard, before.main, asks=after.asks)
+        gains["hard"] = paired_gain(hard, before.main, asks=asks)
     return {subset: asdict(gain) for subset, gain in gains.items()}
 
 

@@ -7,14 +7,14 @@ again.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from loupe.bench.audit.config import AuditConfig
 from loupe.bench.audit.late_policy import LatePolicy
 from loupe.bench.audit.names import FOLDER
 from loupe.bench.audit.sets import PRISTINE, SHALLOW
-from loupe.bench.evaluate import EvaluateConfig, Progress, evaluate
+from loupe.bench.evaluate import EvaluateConfig, Progress, base_config, evaluate
 from loupe.bench.predictions import FILE as PREDICTIONS
 from loupe.bench.predictions import Prediction, read_predictions
 from loupe.zoom.look import Look
@@ -61,11 +61,6 @@ def plan(config: AuditConfig, sets: Sequence[str]) -> list[Part]:
             if left := tuple(look for look in drawn if look.value not in there):
                 parts.append(Part(images, seed, left))
     return parts
-
-
-def base_config(config: AuditConfig) -> EvaluateConfig:
-    """The settings of the evaluation that the audit builds on."""
-    return EvaluateConfig(**{field.name: getattr(config, field.name) for field in fields(EvaluateConfig)})
 
 
 def part_config(part: Part, config: AuditConfig) -> EvaluateConfig:

@@ -20,11 +20,11 @@ from loupe.bench.audit.late_policy import LatePolicy
 from loupe.bench.audit.material import Material
 from loupe.bench.audit.names import FILE, FOLDER
 from loupe.bench.audit.own_crop import by_look, own_crop
-from loupe.bench.audit.parts import MADE, SPLIT, base_config, collect, plan, play_parts
+from loupe.bench.audit.parts import MADE, SPLIT, collect, plan, play_parts
 from loupe.bench.audit.rows import MIN_IMAGES, Verdict, red_reasons
 from loupe.bench.audit.sets import count_images, make_sets
 from loupe.bench.audit.words import claim_counts, words
-from loupe.bench.evaluate import Progress, evaluate
+from loupe.bench.evaluate import Progress, base_config, evaluate
 from loupe.bench.summary import FILE as SUMMARY
 from loupe.core.files import read_json, write_json
 from loupe.core.policy import Policy

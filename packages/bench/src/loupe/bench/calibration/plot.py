@@ -94,8 +94,9 @@ def _bars(
     known = [(place, cell) for place, cell in zip(places, cells, strict=True) if cell[0] is not None]
     values = [float(cell[0] or 0.0) for _, cell in known]
     ends = [[math.nan if end is None else float(end) for end in cell[1:]] for _, cell in known]
-    low = [value - end[0] for value, end in zip(values, ends, strict=True)]
-    high = [end[1] - value for value, end in zip(values, ends, strict=True)]
+    # A percentile interval need not hold its figure, and a bar has no negative length.
+    low = [max(value - end[0], 0.0) for value, end in zip(values, ends, strict=True)]
+    high = [max(end[1] - value, 0.0) for value, end in zip(values, ends, strict=True)]
     axis.errorbar(
         [place for place, _ in known],
         values,

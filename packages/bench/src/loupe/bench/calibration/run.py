@@ -6,7 +6,7 @@ the judged split, of which calibration has seen nothing.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from loupe.bench.calibration.coverage import LEVELS, Rating, by_range, chosen_le
 from loupe.bench.calibration.other_images import check_images
 from loupe.bench.calibration.plot import reliability_png
 from loupe.bench.calibration.record import FILE, Calibration, Way, way_of, write_calibration
-from loupe.bench.evaluate import EvaluateConfig, Progress, evaluate
+from loupe.bench.evaluate import EvaluateConfig, Progress, base_config, evaluate
 from loupe.bench.predictions import FAST, read_predictions
 from loupe.bench.predictions import FILE as PREDICTIONS
 from loupe.bench.sampled import judged_images
@@ -54,7 +54,7 @@ def evaluate_calibrated(
     if "rating" not in protocol.asks:
         raise ConfigError(f"protocol {protocol.name!r} asks for no rating; there is nothing to calibrate")
     check_images(config, Path(folder), split)
-    first = _plain(config)
+    first = base_config(config)
     second = replace(first, data=folder, split=split, out=str(Path(config.out) / FOLDER), trails=0, limit=None)
     second = replace(second, looks=config.looks[:1], resume=True)
     sizes = [_episodes(first), _episodes(second)]
@@ -70,10 +70,6 @@ def evaluate_calibrated(
     sets = _Sets(usable(played[0]), usable(played[1]), lost, lost_test)
     _write(config, sets, way=_way(config, policy, look), labels=Path(folder) / f"{split}.jsonl")
     return summary
-
-
-def _plain(config: CalibrateConfig) -> EvaluateConfig:
-    return EvaluateConfig(**{field.name: getattr(config, field.name) for field in fields(EvaluateConfig)})
 
 
 def _episodes(config: EvaluateConfig) -> int:

@@ -19,7 +19,7 @@ def modes_png(data: Mapping[str, Any]) -> bytes:
     for key, colour, shift, hollow in (("srcc", ACCENT, 0.985, False), ("plcc", PALETTE[1], 1.015, True)):
         for row in rows:
             value, low, high = row[key]
-            ends = None if low is None or high is None else [[value - low], [high - value]]
+            ends = None if low is None or high is None else [[max(0.0, value - low)], [max(0.0, high - value)]]
             axis.errorbar(
                 [row["speed"][0] * shift],
                 [value],
@@ -40,7 +40,8 @@ def modes_png(data: Mapping[str, Any]) -> bytes:
         alpha=0.5,
     )
     for row in rows:
-        bottom = min(end for key in ("srcc", "plcc") for end in row[key] if end is not None)
+        # A mode that says the same of every image has no agreement; its name stands at none.
+        bottom = min((end for key in ("srcc", "plcc") for end in row[key] if end is not None), default=0.0)
         words = f"{row['words']}\n{fixed(row['tokens'], 0)} tokens"
         axis.annotate(
             words, (row["speed"][0], bottom), (0, -6), textcoords="offset points", ha="center", va="top", fontsize=8

@@ -1,10 +1,12 @@
 """All modes on the same images in one run, and the table of them: `loupe bench modes`."""
 
+import math
 import os
 from dataclasses import asdict
 from pathlib import Path
 
 from loupe.bench.agent import Agents, model_agents
+from loupe.bench.correlate import MIN_ITEMS
 from loupe.bench.fast import check_fast
 from loupe.bench.modes.config import ModesConfig
 from loupe.bench.modes.figures import figures
@@ -35,6 +37,8 @@ def compare_modes(config: ModesConfig, *, agents: Agents | None = None, progress
     samples = load_samples(data, config.split)[: config.limit]
     if not samples:
         raise DataError(f"{data}/{config.split}.jsonl holds no samples; name another split, or make the folder again")
+    if (rated := sum(math.isfinite(sample.rating) for sample in samples)) < MIN_ITEMS:
+        raise DataError(f"{data}/{config.split}.jsonl: {rated} images have an opinion; wanted {MIN_ITEMS} at least")
     start = model_folder(config.model) if agents is None else None
     open_run(out, config, data=[data / f"{config.split}.jsonl"], start=start, resume=config.resume)
     kinds = modes(config.samples)

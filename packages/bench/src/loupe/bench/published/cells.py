@@ -45,7 +45,7 @@ def own_cells(runs: Sequence[OwnRun], table: PublishedTable) -> list[tuple[str, 
     """A row a data set of an own run in the table: name, data set, images, unusable, look, PLCC and SRCC."""
     return [
         (
-            _called(run),
+            f"{OWN}: {run.name}",
             table.columns[place],
             numbers.count(found.n),
             numbers.count(found.unusable),

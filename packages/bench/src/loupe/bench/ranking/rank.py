@@ -112,7 +112,7 @@ def _by_ratings(
         fit = partial(of_rated_pairs, progress=partial(_now, say, "drawing"))
     scored = fit(ratings, draws=config.draws, seed=config.seed)
     unit = LOGIT_UNIT if config.by == RATED_PAIRS else RATING_UNIT
-    notes = ["One rating a picture: how sure the ranks are is not known; take more samples, not fast."]
+    notes = ["One rating a picture: how sure the ranks are is not known; take more samples, without fast."]
     alone = all(len(found) == 1 for found in ratings) and bool(ratings)
     return _Made([item for item, _ in rated], scored, unit, problems, notes if alone else (), counts)
 

@@ -2,11 +2,11 @@
 
 import difflib
 from collections import Counter
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-from loupe.bench.evaluate import EvaluateConfig
+from loupe.bench.evaluate import EvaluateConfig, base_config
 from loupe.bench.sets.names import PAGE, TABLE
 from loupe.core.errors import ConfigError
 
@@ -53,8 +53,7 @@ def data_sets(config: SetsConfig) -> list[DataSet]:
 
 def settings_of(config: SetsConfig, item: DataSet) -> EvaluateConfig:
     """What `evaluate` is told about one of the sets: all of the settings, with its own data, split and out folder."""
-    plain = EvaluateConfig(**{entry.name: getattr(config, entry.name) for entry in fields(EvaluateConfig)})
-    return replace(plain, data=item.data, split=item.split, out=str(Path(config.out) / item.name))
+    return replace(base_config(config), data=item.data, split=item.split, out=str(Path(config.out) / item.name))
 
 
 def _data_set(entry: Any, *, split: str) -> DataSet:

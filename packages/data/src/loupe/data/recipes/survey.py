@@ -17,7 +17,7 @@ import numpy as np
 from loupe.core.errors import DataError
 from loupe.core.printable import printable
 from loupe.data.recipes.gaps import Gaps
-from loupe.data.recipes.locate import Locator, group_of, sample_id
+from loupe.data.recipes.locate import Found, Locator, group_of, sample_id
 from loupe.data.recipes.naming import degradation_of
 from loupe.data.recipes.recipe import Recipe
 from loupe.data.recipes.row import LabelRow
@@ -78,8 +78,11 @@ def survey(files: Sequence[Path], recipe: Recipe, *, locator: Locator, gaps: Gap
         found.rows += 1
         _measure(row, recipe, found)
         found.deck.add(split_key(row, recipe))
+        here = _look_up(row, locator, references, gaps)
+        # Without files nothing can be meant twice, and the names of a million rows are not to be held.
+        if here.image is not None and recipe.place != "none":
+            _claim(here.image, row.image, names)
         ids.append(hash(_id(row, recipe)))
-        _look_up(row, locator, references, gaps, names)
         if found.rows % _STEP == 0:
             progress(found.rows, max(found.rows + 1, recipe.expected.rows or 0))
     if not found.rows:
@@ -125,20 +128,23 @@ def _measure(row: LabelRow, recipe: Recipe, found: Survey) -> None:
         found.first_outside = found.first_outside or f"{row.image} {row.mos:g}"
 
 
-def _look_up(row: LabelRow, locator: Locator, references: set[str], gaps: Gaps, names: dict[str, str]) -> None:
-    """Look for the files of a row; `names` is how the rows before called each file of an image."""
+def _look_up(row: LabelRow, locator: Locator, references: set[str], gaps: Gaps) -> Found:
     here = locator.find(row)
     if here.image is None:
         gaps.add("missing", row.image)
-    elif names.setdefault(here.image, row.image) != row.image:
-        raise DataError(
-            f"{printable(names[here.image])} and {printable(row.image)} both mean the file {printable(here.image)}; "
-            "wanted one row an image"
-        )
     if row.reference is not None and row.reference not in references:
         references.add(row.reference)
         if here.reference is None:
             gaps.add("missing references", row.reference)
+    return here
+
+
+def _claim(path: str, name: str, names: dict[str, str]) -> None:
+    """Note how a row calls a file. Raises DataError where a row before called it otherwise."""
+    if (other := names.setdefault(path, name)) != name:
+        raise DataError(
+            f"{printable(other)} and {printable(name)} both mean the file {printable(path)}; wanted one row an image"
+        )
 
 
 def _id(row: LabelRow, recipe: Recipe) -> str:
