@@ -65,6 +65,10 @@ def test_a_name_with_an_equals_sign_is_a_name(monkeypatch: pytest.MonkeyPatch, t
     assert run(monkeypatch, str(make(tmp_path / "a=b ${c}")), "workers=1") == 0
 
 
+def test_the_folder_may_be_given_as_the_other_verbs_take_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    assert run(monkeypatch, f"data={make(tmp_path / 'made')}", "workers=1") == 0
+
+
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [

@@ -56,6 +56,17 @@ def test_an_extra_image_is_refused_and_listed(own: Callable[..., Any], release: 
         own()
 
 
+def test_what_a_list_of_a_part_leaves_over_is_listed_and_no_gap(own: Callable[..., Any], release: Any) -> None:
+    release.images("images/unknown.png")
+    built = own("part=true")
+    assert built.gaps == ""
+    assert (release.out / "gaps.txt").read_text() == "extra\timages/unknown.png\n"
+    assert read_json(release.out / "manifest.json")["gaps"]["extra"] == 1
+    (release.root / "images/3.png").unlink()
+    with pytest.raises(DataError, match="1 missing"):
+        own("part=true")
+
+
 def test_gaps_can_be_gone_on_with_and_stay_in_the_manifest(own: Callable[..., Any], release: Any) -> None:
     (release.root / "images/3.png").unlink()
     release.images("images/unknown.png")

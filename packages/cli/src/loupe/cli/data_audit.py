@@ -43,7 +43,7 @@ def audit(
 
     # Given as a plain word, so that a folder with an `=` or a `$` in its name is a folder.
     settings = load_config(DataAuditConfig, config, words(overrides))
-    settings.data = data
+    settings.data = data if Path(data).exists() else data.removeprefix("data=")
     with progress_bar("images") as step:
         result = run(settings, progress=step)
     page = write_audit_page(result)

@@ -67,7 +67,7 @@ def build(recipe: Recipe, *, progress: Progress = _silent) -> Built:
     def step(done: int, total: int) -> None:
         progress(done, total, "rows read")
 
-    with Gaps(out) as gaps:
+    with Gaps(out, part=form.part) as gaps:
         found = survey(files, form, locator=locator, gaps=gaps, progress=step)
         check_scale(found, form, whole=recipe)
         if form.place != "none" and not len(locator.images):

@@ -25,6 +25,8 @@ class Gaps:
     """
 
     folder: Path
+    part: bool = False
+    """Whether the labels are those of a part, so that files which no row names are listed and no gap."""
     counts: dict[str, int] = field(default_factory=lambda: {"missing": 0, "missing references": 0, "extra": 0})
     first: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     remarks: list[str] = field(default_factory=list[str])
@@ -63,7 +65,8 @@ class Gaps:
             (self.folder / FILE).unlink(missing_ok=True)
 
     def __bool__(self) -> bool:
-        return any(self.counts.values()) or bool(self.remarks)
+        gaps = {**self.counts, "extra": 0} if self.part else self.counts
+        return any(gaps.values()) or bool(self.remarks)
 
     def sentence(self) -> str:
         """All in one line."""

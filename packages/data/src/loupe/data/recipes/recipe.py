@@ -120,6 +120,8 @@ class Recipe:
     """How images come into the folder: link (hard link, else a copy), copy, or none (labels alone)."""
     allow_missing: bool = False
     """Go on with the rows whose images are there, and where counts or ranges are not those of the full release."""
+    part: bool = False
+    """The labels are those of a split or another part: files that no row names are listed, and are no gap."""
     workers: int = 0
     """Threads or processes that place images; 0: one a core."""
 
