@@ -13,14 +13,13 @@ Data = Mapping[str, Any]
 
 def mode_table(data: Data) -> TextTable:
     """A line a mode: agreement, speed and tokens."""
-    head = ("mode", "SRCC", "PLCC", "speed", "images/s", "tokens", "unusable")
+    head = ("mode", "SRCC", "PLCC", "speed", "tokens", "unusable")
     rows = [
         (
             row["words"],
             numbers.interval(*row["srcc"]),
             numbers.interval(*row["plcc"]),
             numbers.interval(*row["speed"]),
-            numbers.fixed(row["images_a_second"], 1),
             numbers.fixed(row["tokens"], 1),
             numbers.count(row["unusable"]),
         )
