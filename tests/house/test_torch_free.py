@@ -62,6 +62,6 @@ def has_file(verb: str) -> bool:
     return (PACKAGES / f"cli/src/loupe/cli/{verb.replace('-', '_')}.py").is_file()
 
 
-@pytest.mark.parametrize("verb", filter(has_file, VERBS))
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if has_file(verb)])
 def test_the_help_of_a_verb_loads_no_torch(verb: str) -> None:
     run(HELP, ",".join(HEAVY), verb, "--help")

@@ -32,7 +32,8 @@ def test_what_is_read_and_every_gradient_is_as_it_was(model: Any) -> None:
     assert not torch.allclose(quiet[:, :6], model.model(input_ids=IDS).last_hidden_state[:, :6], atol=1e-2)
     wanted = gradients(model, whole)
     for name, found in gradients(model, quiet[:, 6:]).items():
-        torch.testing.assert_close(found, wanted[name], rtol=1e-4, atol=1e-5)
+        # As a whole: which rounding single numbers get depends on the processor.
+        assert (found - wanted[name]).norm() <= 1e-5 * wanted[name].norm(), name
     # And it is over when it is over.
     torch.testing.assert_close(model.model(input_ids=IDS).last_hidden_state[:, 6:], whole, rtol=0, atol=1e-5)
 
