@@ -18,7 +18,7 @@ TORCH := $(shell grep '^torch==' constraints.txt)
 	ablate-coverage ablate-resampling bench-rewards bench-grpo bench-gpu restoration modes test-fit pocket clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo '  Variables: SIZE=full|small (demo), ARGS="key=value ..." (handed to the stage), PYTHON, VENV'
 

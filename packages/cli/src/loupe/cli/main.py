@@ -20,10 +20,10 @@ from loupe.core.errors import LoupeError
 from loupe.core.printable import printable
 
 VERBS = {
-    "data": "Make labelled images, and look after data folders.",
+    "data": "Read public data sets, make labelled images, and look after data folders.",
     "sft": "Teach a base model to reason, zoom and rate, from written rationales.",
     "grpo": "Sharpen an SFT model by reinforcement learning on its own episodes.",
-    "evaluate": "Judge a data split under several looks, and score what came of it.",
+    "evaluate": "Judge one or several data sets, and score what came of it.",
     "compare-runs": "Compare two runs on the same images, with paired intervals.",
     "score-file": "Score the predictions of any tool against opinions.",
     "report": "Make one HTML page of evaluations and trainings.",
