@@ -26,7 +26,7 @@ _STAGES = ("generate", "reliance", "consistency")
 
 @data.callback()
 def _group() -> None:
-    """Make labelled images, and look after data folders."""
+    """Read public data sets, make labelled images, and look after data folders."""
 
 
 @data.command()

@@ -24,7 +24,7 @@ def evaluate(
     ] = None,
     fast: Annotated[bool, typer.Option("--fast", help="No reasoning: read the rating off in one pass.")] = False,
 ) -> None:
-    """Judge a data split under several looks, and score what came of it.
+    """Judge one or several data sets, and score what came of it.
 
     Each image is judged with zoom as decided, without zoom, with random crops, and with the true region shown. A zoom
     audit adds centre crops, no crop at equal tokens, more seeds, undamaged images with a forced crop, and shallow depth
