@@ -3,7 +3,6 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -87,8 +86,10 @@ def test_an_interrupt_is_answered_at_once_without_a_traceback_and_the_run_goes_o
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     # So much work that it cannot be over before the interrupt arrives.
-    words = [f"out={tmp_path / 'made'}", "train=600", "val=1", "test=1", "versions=2", "size=56", "workers=2"]
-    code = "from loupe.cli.main import main; main()"
+    words = [f"out={tmp_path / 'made'}", "train=300", "val=1", "test=1", "versions=2", "size=56", "workers=2"]
+    # A suite that a shell started in the background ignores Ctrl-C, and so would what it starts.
+    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    code = f"{heard}; from loupe.cli.main import main; main()"
     process = subprocess.Popen(
         [sys.executable, "-c", code, "data", "synth", *words],
         stderr=subprocess.PIPE,
@@ -99,16 +100,11 @@ def test_an_interrupt_is_answered_at_once_without_a_traceback_and_the_run_goes_o
     while not (progress.exists() and progress.stat().st_size):
         assert process.poll() is None
         time.sleep(0.01)
-    # Ctrl-C on a terminal reaches the workers as well. Python drops one that comes within a finaliser; a person presses
-    # again.
-    for _ in range(2):
-        os.killpg(process.pid, signal.SIGINT)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=2)
-            break
+    # Ctrl-C on a terminal reaches the workers as well.
+    os.killpg(process.pid, signal.SIGINT)
     _, error = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "Traceback" not in error
-    assert 0 < len(read_jsonl(progress)) < 602
+    assert 0 < len(read_jsonl(progress)) < 302
     assert run(monkeypatch, "data", "synth", *words) == 0
-    assert len(read_jsonl(progress)) == 602
+    assert len(read_jsonl(progress)) == 302
