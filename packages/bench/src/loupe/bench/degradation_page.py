@@ -5,12 +5,12 @@ Reads the table as summary.json holds it, null for what is not known. The page h
 many images stand behind a figure, both averages, and which class and severity were taken for which.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from loupe.bench.ablation.table import TextTable
 from loupe.bench.pages import render_page
+from loupe.bench.text_table import TextTable, markdown_table
 from loupe.bench.verdicts import CLEAN
 from loupe.core import numbers
 from loupe.core.files import write_text_atomic
@@ -99,8 +99,7 @@ def notes(table: Table) -> list[str]:
 
 def markdown(table: TextTable) -> str:
     """A table in Markdown."""
-    lines: list[Sequence[str]] = [table.head, ["---"] * len(table.head), *table.rows]
-    return "".join(f"| {' | '.join(printable(cell).replace('|', '&#124;') for cell in line)} |\n" for line in lines)
+    return markdown_table(table, shown=lambda cell: printable(cell).replace("|", "&#124;")) + "\n"
 
 
 def _screen_row(name: str, n: int, found: Mapping[str, Any]) -> tuple[str, ...]:

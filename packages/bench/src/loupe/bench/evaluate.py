@@ -30,7 +30,7 @@ from loupe.core.runs import ENVIRONMENT, open_run
 from loupe.data.store import load_samples
 from loupe.zoom.look import Look
 
-__all__ = ["EvaluateConfig", "Progress", "base_config", "evaluate"]
+__all__ = ["EvaluateConfig", "Progress", "agents_for", "base_config", "evaluate"]
 
 
 @dataclass
@@ -104,7 +104,7 @@ def evaluate(
         raise DataError(f"{data}/{config.split}.jsonl holds no samples; name another split, or make the folder again")
     if (out / TABLE).exists():
         raise ConfigError(f"{out} holds an evaluation of several data sets; choose another folder for one")
-    agents = _agents(policy, config, protocol)
+    agents = agents_for(config, protocol, policy=policy)
     start = None if agents.model is None else model_folder(agents.model)
     open_run(out, config, data=[data / f"{config.split}.jsonl"], start=start, resume=config.resume)
     there = read_predictions(out / PREDICTIONS, attempts=True) if (out / PREDICTIONS).is_file() else []
@@ -159,7 +159,8 @@ def check_numbers(config: EvaluateConfig) -> None:
         raise ConfigError(f"limit: got {config.limit}; wanted at least 1, or null for all samples")
 
 
-def _agents(policy: Policy | Agents | None, config: EvaluateConfig, protocol: Protocol) -> Agents:
+def agents_for(config: EvaluateConfig, protocol: Protocol, *, policy: Policy | Agents | None = None) -> Agents:
+    """The agents of these settings, whose model is loaded when the first image needs it, or `policy` in their place."""
     if policy is None:
         return model_agents(
             config.model,

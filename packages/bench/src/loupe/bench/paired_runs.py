@@ -9,12 +9,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from loupe.bench.correlate import UNDEFINED, Interval, Weighted, paired_difference, weighted_statistic
+from loupe.bench.correlate import UNDEFINED, Interval, paired_difference, weighted_statistic
 from loupe.bench.predictions import Prediction
 from loupe.bench.recognition import class_hits
 from loupe.bench.sets.means import Part, means
+from loupe.bench.shares import share
 from loupe.bench.verdicts import expected_rating, last_word, verdict_of
 
 STATISTICS = ("srcc", "plcc", "class_accuracy", "mae")
@@ -104,13 +104,9 @@ def _part(where: str, compared: Pairs, statistic: str) -> Part:
     a, b = _values(compared, statistic)
     groups = [one.group for one, _ in compared.items]
     if statistic in _MEANS:
-        return Part(where, _mean_of(np.subtract(a, b)), groups)
+        return Part(where, share(np.subtract(a, b)), groups)
     of_a, of_b = (weighted_statistic(statistic, side, _labels(compared)) for side in (a, b))
     return Part(where, lambda w: of_a(w) - of_b(w), groups)
-
-
-def _mean_of(values: NDArray[np.float64]) -> Weighted:
-    return lambda w: (w @ values) / w.sum(axis=1)
 
 
 def _values(compared: Pairs, statistic: str) -> list[list[float]]:

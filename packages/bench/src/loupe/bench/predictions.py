@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from loupe.core.errors import DataError
-from loupe.core.files import append_jsonl, read_jsonl
+from loupe.bench.row_file import read_rows
+from loupe.core.files import append_jsonl
 from loupe.core.records import Episode, Sample
 
 FILE = "predictions.jsonl"
@@ -34,7 +34,7 @@ class Prediction:
     @property
     def group(self) -> str:
         """What is resampled together: images of one reference image, else the image alone."""
-        return self.sample.ref_id or self.sample.id
+        return self.sample.group
 
     def to_json(self) -> dict[str, Any]:
         """Plain dict, ready for `json.dumps`."""
@@ -67,14 +67,5 @@ def read_predictions(path: Path | str, *, attempts: bool = False) -> list[Predic
 
     Raises MissingFileError, and DataError for a row of another form.
     """
-    rows = [_prediction(row, where=f"{path}, row {number}") for number, row in enumerate(read_jsonl(path), start=1)]
+    rows = read_rows(path, Prediction.from_json, what="prediction", advice="wanted a line that loupe evaluate wrote")
     return rows if attempts else [row for row in rows if row.attempt == 0]
-
-
-def _prediction(row: dict[str, Any], *, where: str) -> Prediction:
-    try:
-        return Prediction.from_json(row)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DataError(
-            f"{where} is no prediction ({error!r:.120}); wanted a line that loupe evaluate wrote"
-        ) from error

@@ -50,7 +50,7 @@ def reward_gain(
         ).total
         for items in pair
     ]
-    groups = [item.sample.ref_id or item.sample.id for item in pair[0].values()]
+    groups = [item.sample.group for item in pair[0].values()]
     difference = paired_difference(rewards[1], rewards[0], None, statistic="mean", groups=groups)
     return RewardGain(float(rewards[0].mean()), float(rewards[1].mean()), difference)
 

@@ -17,6 +17,10 @@ def runs(x: Floats) -> tuple[Indices, Indices, Indices]:
 
 
 def ratio(top: Floats, bottom: Floats) -> Floats:
-    """Quotient clipped to -1..1 against rounding; NaN where the divisor is zero."""
-    safe = np.where(bottom > 0.0, bottom, 1.0)
-    return np.where(bottom > 0.0, np.clip(top / safe, -1.0, 1.0), math.nan)
+    """`quotient` clipped to -1..1 against rounding."""
+    return np.clip(quotient(top, bottom), -1.0, 1.0)
+
+
+def quotient(top: Floats, bottom: Floats) -> Floats:
+    """`top` over `bottom`; NaN where the divisor is zero."""
+    return np.where(bottom > 0.0, top / np.where(bottom > 0.0, bottom, 1.0), math.nan)

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from loupe.bench.intervals import UNDEFINED, Floats, Interval, Weighted, drawn, interval_of
+from loupe.bench.intervals import UNDEFINED, Interval, Weighted, drawn, interval_of
+from loupe.bench.runs import quotient
 
 
 def share(hits: ArrayLike, among: ArrayLike | None = None) -> Weighted:
@@ -20,7 +21,7 @@ def share(hits: ArrayLike, among: ArrayLike | None = None) -> Weighted:
     """
     values = np.asarray(hits, dtype=np.float64).ravel()
     taken = np.ones_like(values) if among is None else np.asarray(among, dtype=np.float64).ravel()
-    return lambda w: _quotient(w @ (values * taken), w @ taken)
+    return lambda w: quotient(w @ (values * taken), w @ taken)
 
 
 def mean_of(shares: Sequence[Weighted]) -> Weighted:
@@ -38,7 +39,3 @@ def with_intervals(
         return dict.fromkeys(statistics, UNDEFINED)
     found = drawn(list(statistics.values()), groups, n=len(groups), n_boot=n_boot, seed=seed)
     return {name: interval_of(*one) for name, one in zip(statistics, found, strict=True)}
-
-
-def _quotient(top: Floats, bottom: Floats) -> Floats:
-    return np.where(bottom > 0.0, top / np.where(bottom > 0.0, bottom, 1.0), math.nan)

@@ -73,6 +73,11 @@ class Sample:
     distortion: str | None = None
     level_probs: tuple[float, ...] | None = None
 
+    @property
+    def group(self) -> str:
+        """What is resampled together: images of one `ref_id`, else the image alone."""
+        return self.ref_id or self.id
+
     def to_json(self) -> dict[str, Any]:
         """Plain dict, ready for `json.dumps`."""
         return asdict(self)

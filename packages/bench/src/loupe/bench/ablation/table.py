@@ -5,23 +5,15 @@ import io
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from loupe.bench.ablation.figures import IMAGE_METRICS, METRICS, Metric
 from loupe.bench.pages import difference
+from loupe.bench.text_table import TextTable, markdown_table
 from loupe.core import numbers
 
 Data = Mapping[str, Any]
 """The contents of ablation.json."""
-
-
-@dataclass(frozen=True, slots=True)
-class TextTable:
-    """Cells that are ready to print; the first column names the row."""
-
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
 
 
 def figure_table(data: Data) -> TextTable:
@@ -86,7 +78,8 @@ def notes(data: Data) -> list[str]:
 
 def markdown(data: Data) -> str:
     """Both tables, the notes and the failures, to be pasted into a document."""
-    parts = [_markdown_table(figure_table(data)), _markdown_table(difference_table(data)), "\n\n".join(notes(data))]
+    tables = (markdown_table(table(data), shown=_escaped) for table in (figure_table, difference_table))
+    parts = [*tables, "\n\n".join(notes(data))]
     if data["failures"]:
         items = [f"- {_escaped(item['cell'])}: {_escaped(item['reason'])}" for item in data["failures"]]
         parts.append("\n".join(["Not in the tables:", "", *items]))
@@ -127,12 +120,6 @@ def _seeds(row: Mapping[str, Any], asked: int) -> str:
         return numbers.DASH
     done = len(row["seeds"])
     return numbers.count(done) if done == asked else f"{numbers.count(done)} of {numbers.count(asked)}"
-
-
-def _markdown_table(table: TextTable) -> str:
-    lines = [[_escaped(cell) for cell in line] for line in (table.head, *table.rows)]
-    lines.insert(1, ["---"] * len(table.head))
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _escaped(text: str) -> str:

@@ -5,13 +5,13 @@ is the mean over the drawn seeds of the figure on the drawn images. What was pla
 seeds say little about that spread: such an interval is too narrow rather than too wide.
 """
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from loupe.bench.correlate import UNDEFINED, Floats, Interval, Weighted, draws, interval_of
+from loupe.bench.shares import share
 
 
 def crossed(statistics: Sequence[Weighted], groups: Sequence[str], *, n_boot: int, seed: int) -> Interval:
@@ -33,17 +33,12 @@ def mean_of(values: ArrayLike) -> Weighted:
     """Weighted mean of those `values` (n,) that are not NaN; NaN for a draw without any."""
     numbers = np.asarray(values, dtype=np.float64)
     known = np.isfinite(numbers)
-    filled = np.where(known, numbers, 0.0)
-    return lambda w: _quotient(w @ filled, w @ known.astype(np.float64))
+    return share(np.where(known, numbers, 0.0), known)
 
 
 def less(first: Weighted, second: Weighted) -> Weighted:
     """`first` less `second` on the same draw."""
     return lambda w: first(w) - second(w)
-
-
-def _quotient(top: Floats, bottom: Floats) -> Floats:
-    return np.where(bottom > 0.0, top / np.where(bottom > 0.0, bottom, 1.0), math.nan)
 
 
 def _seed_weights(seeds: int, count: int, *, seed: int) -> Floats:

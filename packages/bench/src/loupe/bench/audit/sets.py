@@ -112,7 +112,7 @@ def _row(
         split=SHALLOW if kind in KINDS else PRISTINE,
         rating=rating,
         mos=rating,
-        ref_id=sample.ref_id or sample.id,
+        ref_id=sample.group,
         degradation=degradation,
         hard=hard,
     )

@@ -19,7 +19,7 @@ from loupe.data.store import load_samples
 def check_images(config: CalibrateConfig, folder: Path, split: str) -> None:
     """Raises DataError where `split` of `folder` has too few references, or some that are judged."""
     mine, theirs = load_samples(folder, split), load_samples(Path(config.data), config.split)
-    groups = {sample.ref_id or sample.id for sample in mine}
+    groups = {sample.group for sample in mine}
     units = len(mine) if config.by == "image" else len(groups)
     if units < least_units(config.alpha):
         raise DataError(
@@ -27,7 +27,7 @@ def check_images(config: CalibrateConfig, folder: Path, split: str) -> None:
             f"alpha {config.alpha} takes at least {least_units(config.alpha)}: give more images, or a larger alpha"
         )
     if folder.resolve() == Path(config.data).resolve():
-        what, both = "references", sorted(groups & {sample.ref_id or sample.id for sample in theirs})
+        what, both = "references", sorted(groups & {sample.group for sample in theirs})
     else:
         what, both = "images", _same_files(folder, mine, Path(config.data), theirs)
     if both:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from loupe.bench.calibration.conformal import BY, NONCONFORMITY, interval, unit_widths
+from loupe.bench.predictions import FAST
 from loupe.core.errors import ConfigError, DataError
 from loupe.core.files import read_json, write_json
 from loupe.core.protocol import Protocol
@@ -70,7 +71,7 @@ def way_of(
     draw_temperature: float | None = None,
 ) -> Way:
     """The way to judge of these settings; what has no bearing on a rating is left out of it."""
-    fast = look == "fast"
+    fast = look == FAST
     drawn = protocol.sampling.temperature if draw_temperature is None else draw_temperature
     return Way(
         weights=weights,

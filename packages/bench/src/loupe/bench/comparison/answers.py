@@ -43,4 +43,4 @@ class Answered:
         """What is resampled together: pairs of one reference, else of the same one or two pristine images."""
         if self.reference is not None:
             return self.reference
-        return json.dumps(sorted({self.a.ref_id or self.a.id, self.b.ref_id or self.b.id}))
+        return json.dumps(sorted({self.a.group, self.b.group}))

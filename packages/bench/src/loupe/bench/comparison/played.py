@@ -11,8 +11,8 @@ from typing import Any, Self
 from loupe.bench.choices import choice_of
 from loupe.bench.comparison.answers import Answered
 from loupe.bench.comparison.matches import Match
-from loupe.core.errors import DataError
-from loupe.core.files import append_jsonl, read_jsonl
+from loupe.bench.row_file import read_rows
+from loupe.core.files import append_jsonl
 from loupe.core.records import CHOICES, Episode, Sample
 
 FILE = "comparisons.jsonl"
@@ -58,13 +58,4 @@ def append_played(path: Path | str, played: Iterable[PlayedMatch]) -> None:
 
 def read_played(path: Path | str) -> list[PlayedMatch]:
     """All rows of a file, in order. Raises MissingFileError, and DataError for a row of another form."""
-    return [_played(row, where=f"{path}, row {number}") for number, row in enumerate(read_jsonl(path), start=1)]
-
-
-def _played(row: dict[str, Any], *, where: str) -> PlayedMatch:
-    try:
-        return PlayedMatch.from_json(row)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DataError(
-            f"{where} is no comparison ({error!r:.120}); wanted a line that loupe evaluate wrote"
-        ) from error
+    return read_rows(path, PlayedMatch.from_json, what="comparison", advice="wanted a line that loupe evaluate wrote")

@@ -52,7 +52,7 @@ def ranked(answers: Sequence[Answered], *, n_boot: int = 1000, seed: int = 0) ->
     found = correlations(
         strengths[rated],
         [sample.rating for sample in samples],
-        groups=[sample.ref_id or sample.id for sample in samples],
+        groups=[sample.group for sample in samples],
         n_boot=n_boot,
         seed=seed,
         fits=False,

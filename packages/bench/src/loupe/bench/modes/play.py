@@ -18,8 +18,8 @@ from loupe.bench.fast import fast_episodes
 from loupe.bench.modes.mode import Mode
 from loupe.bench.playing import sample_inputs
 from loupe.bench.predictions import FAST, Prediction
-from loupe.core.errors import DataError
-from loupe.core.files import append_jsonl, read_jsonl
+from loupe.bench.row_file import read_rows
+from loupe.core.files import append_jsonl
 from loupe.core.protocol import Protocol
 from loupe.core.records import Episode, Sample
 from loupe.zoom.look import Look
@@ -82,7 +82,7 @@ def play_modes(
 
 def read_chunks(path: Path) -> list[Chunk]:
     """The rows of played.jsonl. Raises MissingFileError, and DataError for a row of another form."""
-    return [_chunk(row, where=f"{path}, row {number}") for number, row in enumerate(read_jsonl(path), start=1)]
+    return read_rows(path, _chunk, what="chunk of a mode", advice="remove the file, or choose another out")
 
 
 def _timed(
@@ -126,11 +126,6 @@ def _to_json(chunk: Chunk) -> dict[str, Any]:
     return {**plain, "rows": [row.to_json() for row in chunk.rows]}
 
 
-def _chunk(row: dict[str, Any], *, where: str) -> Chunk:
-    try:
-        plain: dict[str, Any] = {**row, "rows": tuple(Prediction.from_json(item) for item in row["rows"])}
-        return Chunk(**plain)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DataError(
-            f"{where} is no chunk of a mode ({error!r:.120}); remove the file, or choose another out"
-        ) from error
+def _chunk(row: dict[str, Any]) -> Chunk:
+    plain: dict[str, Any] = {**row, "rows": tuple(Prediction.from_json(item) for item in row["rows"])}
+    return Chunk(**plain)

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from loupe.bench.ablation.table import TextTable
 from loupe.bench.pages import difference
+from loupe.bench.text_table import TextTable, markdown_table
 from loupe.core import numbers
 
 Data = Mapping[str, Any]
@@ -50,10 +50,5 @@ def notes(data: Data) -> list[str]:
 
 def markdown(data: Data) -> str:
     """Both tables and the notes."""
-    parts = [_lines(table) for table in (mode_table(data), difference_table(data))]
+    parts = [markdown_table(table, right=True) for table in (mode_table(data), difference_table(data))]
     return "\n\n".join([*parts, "\n".join(notes(data))]) + "\n"
-
-
-def _lines(table: TextTable) -> str:
-    rule = ["---", *("---:" for _ in table.head[1:])]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (table.head, rule, *table.rows))

@@ -98,7 +98,7 @@ def _row(
     truth = sample.degradation
     return {
         "id": sample.id,
-        "group": sample.ref_id or sample.id,
+        "group": sample.group,
         "class": (truth.distortion_class if truth else None) or "clean",
         "before": known[NOTHING],
         "after": {name: [known[item] for item in items] for name, items in arms.items()},

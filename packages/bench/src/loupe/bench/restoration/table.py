@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from loupe.bench.ablation.table import TextTable
 from loupe.bench.pages import difference
 from loupe.bench.restoration.arms import ARMS
 from loupe.bench.restoration.results import CLASSES, DIFFERENCES, HARM
+from loupe.bench.text_table import TextTable, markdown_table
 from loupe.core import numbers
 from loupe.core.records import SEVERITIES
 
@@ -74,14 +74,9 @@ def notes(data: Data) -> list[str]:
 
 def markdown(data: Data) -> str:
     """Both tables and the notes."""
-    tables = [_markdown(gain_table(data)), _markdown(class_table(data))]
+    tables = [markdown_table(gain_table(data)), markdown_table(class_table(data))]
     return "\n\n".join([tables[0], "Gain in rating by true class:", tables[1], *notes(data)]) + "\n"
 
 
 def _cells(metrics: Mapping[str, Any], kind: str, name: str) -> tuple[str, ...]:
     return tuple(difference(metrics[metric][kind][name]) for metric in ("rating", "psnr", "ssim"))
-
-
-def _markdown(table: TextTable) -> str:
-    lines = [list(table.head), ["---"] * len(table.head), *(list(row) for row in table.rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -7,13 +7,12 @@ from typing import Any
 
 from loupe.bench.correlate import Correlations, correlations, weighted_statistic
 from loupe.bench.sets.means import Part, means
+from loupe.bench.sets.table import KINDS, STATISTICS
 from loupe.bench.verdicts import FIRST, LAST, MID_SCALE
 
 Scale = tuple[float, float]
 Vectors = tuple[list[float], list[float], list[str]]
 """Scores, labels and groups (n,)."""
-STATISTICS = ("plcc", "srcc", "krcc", "rmse")
-KINDS = ("all", "usable")
 
 
 @dataclass(frozen=True, slots=True)

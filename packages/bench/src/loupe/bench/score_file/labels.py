@@ -31,7 +31,7 @@ def labelled_by_data(rows: Sequence[Row], *, file: Path, data: Path, split: str)
             f"{there!r:.60}; name another split, or another column"
         )
     items = [
-        Item(row.keys[0], row.score, sample.rating, sample.ref_id or sample.id, sample.dataset, row.problem)
+        Item(row.keys[0], row.score, sample.rating, sample.group, sample.dataset, row.problem)
         for row, sample in joined.pairs
         if math.isfinite(sample.rating)
     ]

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from loupe.bench.agent import Agents, model_agents
-from loupe.bench.evaluate import evaluate
+from loupe.bench.agent import Agents
+from loupe.bench.evaluate import agents_for, evaluate
 from loupe.bench.predictions import FILE as PREDICTIONS
 from loupe.bench.sets.config import DataSet, SetsConfig, data_sets, settings_of
 from loupe.bench.sets.names import PAGE, TABLE
@@ -40,7 +40,7 @@ def evaluate_sets(
     out, before, total = Path(config.out), 0, sum(sizes)
     if (out / PREDICTIONS).exists():
         raise ConfigError(f"{out} holds the evaluation of a single set; choose another folder for several")
-    agents = policy if policy is not None else _agents(config)
+    agents = agents_for(config, load_protocol(config.protocol), policy=policy)
     for item, size in zip(items, sizes, strict=True):
         told = _part(progress, item, before, size, total)
         evaluate(settings_of(config, item), policy=agents, progress=told)
@@ -50,17 +50,6 @@ def evaluate_sets(
     # The page is made of what table.json holds, so the two cannot differ.
     write_text_atomic(out / PAGE, table_page(read_json(out / TABLE)))
     return read_json(out / TABLE)
-
-
-def _agents(config: SetsConfig) -> Agents:
-    """The model for all sets; it is loaded when the first image needs it, and not at all where nothing is left."""
-    return model_agents(
-        config.model,
-        load_protocol(config.protocol),
-        batch_size=config.batch_size,
-        temperature=config.temperature,
-        draw_temperature=config.draw_temperature,
-    )
 
 
 def _sizes(config: SetsConfig, items: Sequence[DataSet]) -> list[int]:

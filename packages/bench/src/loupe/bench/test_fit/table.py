@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from loupe.bench.ablation.table import TextTable
 from loupe.bench.fits import MAPS
+from loupe.bench.text_table import TextTable, markdown_table
 from loupe.core import numbers
 
 Data = Mapping[str, Any]
@@ -59,9 +59,9 @@ def page(data: Data, *, picture: str) -> str:
     )
     return engine.get_template("test-fit.md.jinja").render(
         config=data["config"],
-        plcc=_markdown(gain_table(data, "plcc")),
-        srcc=_markdown(gain_table(data, "srcc")),
-        coverage=_markdown(coverage_table(data)) if data["coverage"] else "",
+        plcc=markdown_table(gain_table(data, "plcc")),
+        srcc=markdown_table(gain_table(data, "srcc")),
+        coverage=markdown_table(coverage_table(data)) if data["coverage"] else "",
         draws=numbers.count(data["config"]["coverage_draws"]),
         notes=notes(data),
         findings=_findings(data),
@@ -105,8 +105,3 @@ def _percents(bounds: Sequence[float | None]) -> str:
 def _difference(bounds: Sequence[float | None]) -> str:
     value, low, high = (numbers.signed(bound, PLACES) for bound in bounds)
     return f"{value} [{low}, {high}]"
-
-
-def _markdown(table: TextTable) -> str:
-    lines = [table.head, ["---"] * len(table.head), *table.rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
